@@ -1,0 +1,66 @@
+package router
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Snapshot is all that a router knows: the hosts of its space, the dynos behind
+// them, and the names that the resolver answers. Push it with Client; it
+// replaces the one before as a whole.
+type Snapshot struct {
+	Space string `json:"space"`
+	// Shield makes every answer carry Strict-Transport-Security.
+	Shield bool   `json:"shield"`
+	Hosts  []Host `json:"hosts"`
+	Names  []Name `json:"names"`
+	// Upstreams lists DNS servers ("ip:port") for names outside localspace.
+	// Empty: such names are REFUSED.
+	Upstreams []string `json:"upstreams"`
+}
+
+// Host is one served name.
+type Host struct {
+	// Name is the host name; "*.example.org" matches exactly one label.
+	Name     string    `json:"name"`
+	App      string    `json:"app"`      // the app's id, for the access log
+	Backends []Backend `json:"backends"` // dynos that accept connections; none: H14
+	// Crashed says that dynos should run but do not stay up: with no backends
+	// the error is then H10 instead of H14.
+	Crashed     bool   `json:"crashed"`
+	Maintenance bool   `json:"maintenance"` // 503 with the maintenance page: H80
+	Certificate string `json:"certificate"` // PEM chain, leaf first
+	Key         string `json:"key"`         // PEM
+	MinTLS      string `json:"min_tls"`     // "1.2" (default) or "1.3"
+}
+
+// String hides the key from anything that prints a snapshot.
+func (h Host) String() string { return h.Name }
+
+// GoString hides the key from %#v.
+func (h Host) GoString() string { return "router.Host{" + h.Name + "}" }
+
+// Backend is one dyno that accepts connections.
+type Backend struct {
+	Address string `json:"address"` // "ip:port" inside the space
+	Dyno    string `json:"dyno"`    // "web.1"
+}
+
+// Name is what the resolver answers for <name>.localspace. Instances are
+// entries of their own: "web" with all ready addresses, "1.web" with one. A
+// name without addresses exists but has no records (NODATA, not NXDOMAIN).
+type Name struct {
+	Name      string   `json:"name"` // relative to localspace
+	Addresses []string `json:"addresses"`
+}
+
+// Digest identifies the snapshot's content: "sha256:" and the hash of its JSON.
+func (s Snapshot) Digest() string {
+	encoded, err := json.Marshal(s)
+	if err != nil { // plain strings, bools and slices always encode
+		panic(err)
+	}
+	sum := sha256.Sum256(encoded)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
