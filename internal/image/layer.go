@@ -1,0 +1,158 @@
+package image
+
+import (
+	"archive/tar"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Entry is one member of a layer.
+type Entry struct {
+	Header  *tar.Header
+	offset  int64  // of its content in the file it was read from
+	content []byte // instead, where it is held here
+}
+
+// File returns an entry of a regular file with the given content.
+func File(name string, mode int64, uid int, content []byte) Entry {
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Uid: uid, Gid: uid, Size: int64(len(content))}
+	return Entry{Header: h, content: content}
+}
+
+// Directory returns an entry of a directory.
+func Directory(name string, mode int64, uid int) Entry {
+	return Entry{Header: &tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: uid, Gid: uid}}
+}
+
+// ReadEntries lists the members of the tar in f without their content.
+func ReadEntries(f *os.File) ([]Entry, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	counted := &counter{r: f}
+	tr := tar.NewReader(counted)
+	var entries []Entry
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return entries, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read layer: %w", err)
+		}
+		entries = append(entries, Entry{Header: h, offset: counted.n})
+	}
+}
+
+// counter hides the file's Seek from the tar reader, which reads whole blocks
+// and nothing ahead, so that n after Next is where the content begins.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// WriteLayer writes entries, whose content lies in src unless they hold it
+// themselves, in an order and with header fields that depend on nothing but
+// them. Of entries with one name the last wins.
+func WriteLayer(w io.Writer, src io.ReaderAt, entries []Entry, date time.Time) error {
+	tw := tar.NewWriter(w)
+	for _, e := range arrange(entries) {
+		h := plain(e.Header, date)
+		if err := tw.WriteHeader(h); err != nil {
+			return fmt.Errorf("write layer entry %q: %w", h.Name, err)
+		}
+		if h.Typeflag != tar.TypeReg || h.Size == 0 {
+			continue
+		}
+		if err := copyContent(tw, src, e); err != nil {
+			return fmt.Errorf("write layer entry %q: %w", h.Name, err)
+		}
+	}
+	return tw.Close()
+}
+
+func copyContent(w io.Writer, src io.ReaderAt, e Entry) error {
+	if e.content != nil {
+		_, err := w.Write(e.content)
+		return err
+	}
+	_, err := io.Copy(w, io.NewSectionReader(src, e.offset, e.Header.Size))
+	return err
+}
+
+// arrange sorts by name, hard links last: their targets must come first.
+func arrange(entries []Entry) []Entry {
+	last := map[string]int{}
+	for i, e := range entries {
+		last[key(e.Header.Name)] = i
+	}
+	kept := make([]Entry, 0, len(last))
+	for i, e := range entries {
+		if last[key(e.Header.Name)] == i {
+			kept = append(kept, e)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b Entry) int {
+		return cmp.Or(
+			cmp.Compare(rank(a.Header), rank(b.Header)),
+			cmp.Compare(key(a.Header.Name), key(b.Header.Name)),
+		)
+	})
+	return kept
+}
+
+func rank(h *tar.Header) int {
+	if h.Typeflag == tar.TypeLink {
+		return 1
+	}
+	return 0
+}
+
+// key is a member's name without the decorations that tar writers differ in.
+func key(name string) string {
+	return strings.TrimPrefix(path.Clean("/"+name), "/")
+}
+
+// plain returns the header reduced to what an image needs: no names of users,
+// one time, no setuid or setgid bit, extended attributes kept.
+func plain(h *tar.Header, date time.Time) *tar.Header {
+	out := &tar.Header{
+		Typeflag: h.Typeflag,
+		Name:     key(h.Name),
+		Linkname: h.Linkname,
+		Size:     h.Size,
+		Mode:     h.Mode & 0o1777,
+		Uid:      h.Uid,
+		Gid:      h.Gid,
+		ModTime:  date,
+		Format:   tar.FormatPAX,
+	}
+	if h.Typeflag == tar.TypeDir {
+		out.Name += "/"
+	}
+	if h.Typeflag == tar.TypeLink {
+		out.Linkname = key(h.Linkname)
+	}
+	for k, v := range h.PAXRecords {
+		if strings.HasPrefix(k, "SCHILY.xattr.") {
+			if out.PAXRecords == nil {
+				out.PAXRecords = map[string]string{}
+			}
+			out.PAXRecords[k] = v
+		}
+	}
+	return out
+}
