@@ -1,0 +1,166 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/strongroom/strongroom/internal/fault"
+)
+
+// SaltSize is the number of random bytes that hide a body's content from
+// those who know only its hash.
+const SaltSize = 16
+
+// MaxHeader bounds the encoded length of a header, without a newline.
+const MaxHeader = 256
+
+// Entry is one entry of the log, whole: what the store keeps.
+type Entry struct {
+	Seq   int64
+	Time  time.Time // UTC
+	Scope *string   // UUID of a space or a team; nil: the installation and no team
+	Salt  [SaltSize]byte
+	Body  []byte // canonical JSON, see Body.Canonical
+}
+
+// Header returns the bytes of the entry's public header, the leaf of the tree.
+func (e *Entry) Header() []byte {
+	h := Header{Seq: e.Seq, Time: e.Time, Scope: e.Scope, Body: BodyHash(e.Salt, e.Body)}
+	return h.Append(make([]byte, 0, MaxHeader))
+}
+
+// Header is what everybody may see of an entry.
+type Header struct {
+	Seq   int64
+	Time  time.Time
+	Scope *string
+	Body  [sha256.Size]byte // BodyHash of the entry's body
+}
+
+// Append appends the header's only encoding to dst.
+func (h *Header) Append(dst []byte) []byte {
+	dst = append(dst, `{"body":"`...)
+	dst = hex.AppendEncode(dst, h.Body[:])
+	dst = append(dst, `","scope":`...)
+	if h.Scope == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, '"')
+		dst = append(dst, *h.Scope...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendInt(dst, h.Seq, 10)
+	dst = append(dst, `,"time":"`...)
+	dst = appendTime(dst, h.Time)
+	return append(dst, `","v":1}`...)
+}
+
+// BodyHash is the commitment to a body that its header carries.
+func BodyHash(salt [SaltSize]byte, body []byte) [sha256.Size]byte {
+	buf := make([]byte, 0, 1+SaltSize+len(body))
+	return hashBody(buf, salt, body)
+}
+
+func hashBody(buf []byte, salt [SaltSize]byte, body []byte) [sha256.Size]byte {
+	buf = append(buf[:0], 2)
+	buf = append(buf, salt[:]...)
+	buf = append(buf, body...)
+	return sha256.Sum256(buf)
+}
+
+// LeafHash is the tree's hash of a header: SHA-256(0x00 ‖ header).
+func LeafHash(header []byte) tlog.Hash {
+	var buf [1 + MaxHeader]byte
+	return tlog.Hash(sha256.Sum256(append(buf[:1], header...)))
+}
+
+// ParseHeader reads a header and refuses every encoding but the one that
+// Header.Append writes.
+func ParseHeader(b []byte) (Header, error) {
+	h, ok := splitHeader(b)
+	if !ok {
+		return Header{}, fault.New(fault.Invalid, "malformed header")
+	}
+	var buf [MaxHeader]byte
+	if !bytes.Equal(h.Append(buf[:0]), b) {
+		return Header{}, fault.New(fault.Invalid, "header of entry %d is not written in its only form", h.Seq)
+	}
+	return h, nil
+}
+
+// splitHeader reads the members at their places. It may accept what is not in
+// the only form; ParseHeader compares afterwards.
+func splitHeader(b []byte) (h Header, ok bool) {
+	if len(b) > MaxHeader {
+		return h, false
+	}
+	rest, ok := bytes.CutPrefix(b, []byte(`{"body":"`))
+	if !ok || len(rest) < 2*sha256.Size {
+		return h, false
+	}
+	if _, err := hex.Decode(h.Body[:], rest[:2*sha256.Size]); err != nil {
+		return h, false
+	}
+	if rest, ok = bytes.CutPrefix(rest[2*sha256.Size:], []byte(`","scope":`)); !ok {
+		return h, false
+	}
+	if h.Scope, rest, ok = splitScope(rest); !ok {
+		return h, false
+	}
+	if rest, ok = bytes.CutPrefix(rest, []byte(`,"seq":`)); !ok {
+		return h, false
+	}
+	n := bytes.IndexByte(rest, ',')
+	if n < 0 {
+		return h, false
+	}
+	if h.Seq, ok = parseSeq(rest[:n]); !ok {
+		return h, false
+	}
+	rest, ok = bytes.CutPrefix(rest[n:], []byte(`,"time":"`))
+	if !ok || len(rest) < timeSize {
+		return h, false
+	}
+	h.Time, ok = parseTime(rest[:timeSize])
+	return h, ok
+}
+
+func splitScope(b []byte) (scope *string, rest []byte, ok bool) {
+	if rest, ok = bytes.CutPrefix(b, []byte("null")); ok {
+		return nil, rest, true
+	}
+	const size = 36
+	if len(b) < size+2 || b[0] != '"' || b[size+1] != '"' || !IsUUID(string(b[1:size+1])) {
+		return nil, nil, false
+	}
+	s := string(b[1 : size+1])
+	return &s, b[size+2:], true
+}
+
+// parseSeq reads a decimal number up to 2^53-1 without sign or leading zeros.
+func parseSeq(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 16 || b[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, n <= MaxInt
+}
+
+// IsUUID reports whether s is a UUID in its canonical lower-case form.
+func IsUUID(s string) bool {
+	id, err := uuid.Parse(s)
+	return err == nil && id.String() == s
+}
