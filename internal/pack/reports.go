@@ -1,0 +1,279 @@
+package pack
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+)
+
+// The types of provable report.
+const (
+	Events = "events" // one row per entry of given actions in the period
+	State  = "state"  // one row per living document of a kind at a time
+)
+
+// Report is an element of reports/index.json: all that is needed to compute a
+// provable CSV from the entries.
+type Report struct {
+	CSV     string   `json:"csv"` // path in the pack
+	Type    string   `json:"type"`
+	Actions []string `json:"actions,omitempty"` // events
+	Kind    string   `json:"kind,omitempty"`    // state
+	At      *Time    `json:"at,omitempty"`      // state: From ≤ at ≤ To of the period
+	Columns []Column `json:"columns"`
+}
+
+// Column is a title and a JSON pointer into {"header","body","doc"}. The first
+// column of a report is SeqColumn.
+type Column [2]string
+
+// SeqColumn is the first column of every provable report.
+var SeqColumn = Column{"seq", "/header/seq"}
+
+// Rows computes the rows of one provable CSV from the in-scope entries, which
+// come in order of seq. Exporter and verifier both use it, so a report is by
+// definition what it computes.
+type Rows struct {
+	report   Report
+	period   Period
+	pointers [][]string
+	rows     map[string]row // state: the newest by id
+}
+
+type row struct {
+	seq  int64
+	line []byte
+}
+
+// NewRows checks the report's definition against the period.
+func NewRows(report Report, period Period) (*Rows, error) {
+	r := &Rows{report: report, period: period}
+	switch {
+	case report.Type == State && report.Kind != "" && report.At != nil:
+		if report.At.Before(period.From.Time) || report.At.After(period.To.Time) {
+			return nil, fault.New(fault.Invalid, "the report's time is outside of the period")
+		}
+		r.rows = map[string]row{}
+	case report.Type != Events:
+		return nil, fault.New(fault.Invalid, "a report of type %.40q is unknown or incomplete", report.Type)
+	}
+	if len(report.Columns) == 0 || report.Columns[0] != SeqColumn {
+		return nil, fault.New(fault.Invalid, "the report's first column is not seq")
+	}
+	for _, column := range report.Columns {
+		tokens, err := parsePointer(column[1])
+		if err != nil {
+			return nil, err
+		}
+		r.pointers = append(r.pointers, tokens)
+	}
+	return r, nil
+}
+
+// Title returns the first line.
+func (r *Rows) Title() []byte {
+	var line []byte
+	for i, column := range r.report.Columns {
+		line = appendCell(line, i, column[0])
+	}
+	return append(line, '\n')
+}
+
+// Add takes the next entry and calls emit if it makes a row.
+func (r *Rows) Add(e *Entry, emit func(seq int64, line []byte) error) error {
+	if r.report.Type == State {
+		return r.addState(e)
+	}
+	action, _ := textOf(e.member("action"))
+	if !r.period.Contains(e.Header.Time) || !slices.Contains(r.report.Actions, action) {
+		return nil
+	}
+	line, err := r.line(e, nil)
+	if err != nil {
+		return err
+	}
+	return emit(e.Header.Seq, line)
+}
+
+func (r *Rows) addState(e *Entry) error {
+	t := e.Header.Time
+	if t.After(r.report.At.Time) || !t.Before(r.period.To.Time) {
+		return nil
+	}
+	// Most entries are about other kinds: look before decoding.
+	if !bytes.Contains(e.member("changes"), []byte(r.report.Kind)) && printableASCII(r.report.Kind) {
+		return nil
+	}
+	changes, err := e.changes()
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.key.kind != r.report.Kind {
+			continue
+		}
+		if c.deleted() {
+			delete(r.rows, c.key.id)
+			continue
+		}
+		line, err := r.line(e, c.doc)
+		if err != nil {
+			return err
+		}
+		r.rows[c.key.id] = row{e.Header.Seq, line}
+	}
+	return nil
+}
+
+// Finish emits the rows of a state report, by id.
+func (r *Rows) Finish(emit func(seq int64, line []byte) error) error {
+	for _, id := range slices.Sorted(maps.Keys(r.rows)) {
+		if err := emit(r.rows[id].seq, r.rows[id].line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Rows) line(e *Entry, doc []byte) ([]byte, error) {
+	var line []byte
+	for i, tokens := range r.pointers {
+		var value []byte
+		switch tokens[0] {
+		case "header":
+			value = e.HeaderLine
+		case "body":
+			value = e.Body
+		default:
+			value = doc
+		}
+		value, err := follow(value, tokens[1:])
+		if err != nil {
+			return nil, err
+		}
+		line = appendCell(line, i, cellText(value))
+	}
+	return append(line, '\n'), nil
+}
+
+// parsePointer splits an RFC 6901 pointer whose first token is header, body or doc.
+func parsePointer(pointer string) ([]string, error) {
+	tokens := strings.Split(pointer, "/")
+	if tokens[0] != "" || len(tokens) < 2 || !slices.Contains([]string{"header", "body", "doc"}, tokens[1]) {
+		return nil, fault.New(fault.Invalid, "pointer %.80q does not lead into header, body or doc", pointer)
+	}
+	for i, token := range tokens {
+		rest := strings.ReplaceAll(strings.ReplaceAll(token, "~0", ""), "~1", "")
+		if strings.Contains(rest, "~") {
+			return nil, fault.New(fault.Invalid, "pointer %.80q has a ~ that is neither ~0 nor ~1", pointer)
+		}
+		tokens[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+	}
+	return tokens[1:], nil
+}
+
+// follow returns the value that the tokens lead to in canonical JSON, nil if
+// there is none.
+func follow(value []byte, tokens []string) ([]byte, error) {
+	for _, token := range tokens {
+		switch {
+		case len(value) > 0 && value[0] == '{':
+			members, err := ledger.CanonicalMembers(nil, value)
+			if err != nil {
+				return nil, err
+			}
+			value = memberOf(members, token)
+		case len(value) > 0 && value[0] == '[':
+			elements, err := ledger.CanonicalElements(nil, value)
+			if err != nil {
+				return nil, err
+			}
+			value = elementOf(elements, token)
+		default:
+			return nil, nil
+		}
+	}
+	return value, nil
+}
+
+func elementOf(elements [][]byte, token string) []byte {
+	i, err := strconv.Atoi(token)
+	if err != nil || i < 0 || i >= len(elements) || strconv.Itoa(i) != token {
+		return nil
+	}
+	return elements[i]
+}
+
+// cellText is a string as it is, nothing for null or absent, otherwise the
+// canonical JSON.
+func cellText(value []byte) string {
+	if value == nil || string(value) == "null" {
+		return ""
+	}
+	if s, ok := textOf(value); ok {
+		return s
+	}
+	return string(value)
+}
+
+// appendCell appends the i-th cell of a row. A cell that a spreadsheet would
+// take for a formula gets a leading apostrophe.
+func appendCell(line []byte, i int, s string) []byte {
+	if i > 0 {
+		line = append(line, ',')
+	}
+	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+		s = "'" + s
+	}
+	if !strings.ContainsAny(s, ",\"\r\n") {
+		return append(line, s...)
+	}
+	line = append(line, '"')
+	line = append(line, strings.ReplaceAll(s, `"`, `""`)...)
+	return append(line, '"')
+}
+
+func printableASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) < 0
+}
+
+// WriteCSV writes a provable CSV. The entries are those of the pack that have a
+// body, in order of seq: the opening state's too.
+func WriteCSV(w io.Writer, report Report, period Period, entries iter.Seq2[*Entry, error]) error {
+	rows, err := NewRows(report, period)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	emit := func(_ int64, line []byte) error { _, err := out.Write(line); return err }
+	if err := emit(0, rows.Title()); err != nil {
+		return err
+	}
+	for e, err := range entries {
+		if err != nil {
+			return err
+		}
+		if err := rows.Add(e, emit); err != nil {
+			return fmt.Errorf("report %s, entry %d: %w", report.CSV, e.Header.Seq, err)
+		}
+	}
+	if err := rows.Finish(emit); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// MarshalReports encodes reports/index.json.
+func MarshalReports(reports []Report) ([]byte, error) {
+	return json.Marshal(reports)
+}
