@@ -1,0 +1,290 @@
+// Package control is the kernel and the only write path: Execute prepares a
+// command, decides it inside the writer's transaction, appends what it decided,
+// and lets its effect happen once the entry is durable.
+//
+// Invariants: nothing takes effect that was not recorded first; a refused
+// attempt is an entry; an entry is acknowledged only when it is durable; a
+// storage error fails every command of the batch. The edges, reconcile,
+// operation and the probes call it; there are no commands in here.
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of a kernel.
+type Config struct {
+	Store   store.Store
+	Keyring *secret.Keyring
+	Log     *slog.Logger
+	Now     func() time.Time // the clock; it carries Go's monotonic reading
+	// Queue bounds the commands that wait for the writer (default 1024).
+	Queue int
+	// Batch bounds the commands of one transaction (default 256).
+	Batch int
+}
+
+// Kernel runs commands. Create it with New, run it with Run.
+type Kernel struct {
+	cfg     Config
+	queue   chan *pending
+	denials *denials
+	clock   *clock
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at each commit
+}
+
+// pending is a command in the writer's queue.
+type pending struct {
+	cmd  Command
+	by   By
+	done chan result
+}
+
+type result struct {
+	seq int64
+	err error
+}
+
+// New returns a kernel; commands are answered once Run runs.
+func New(cfg Config) *Kernel {
+	if cfg.Queue == 0 {
+		cfg.Queue = 1024
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = 256
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Kernel{
+		cfg:     cfg,
+		queue:   make(chan *pending, cfg.Queue),
+		denials: newDenials(),
+		clock:   newClock(cfg.Now),
+		changed: make(chan struct{}),
+	}
+}
+
+// Execute runs a command and returns the seq of its entry (the first, if it
+// appended several). Faults: what the command refuses with; Forbidden or
+// NotFound when the actor may not; Unavailable when it could not be recorded,
+// and then it has not happened.
+func (k *Kernel) Execute(ctx context.Context, cmd Command, by By) (int64, error) {
+	tools := Tools{Store: k.cfg.Store, Keyring: k.cfg.Keyring, Now: k.cfg.Now}
+	if p, ok := cmd.(Preparer); ok {
+		if err := p.Prepare(ctx, tools); err != nil {
+			return 0, err
+		}
+	}
+	p := &pending{cmd: cmd, by: by, done: make(chan result, 1)}
+	select {
+	case k.queue <- p:
+	case <-ctx.Done():
+		return 0, fault.Wrap(fault.Unavailable, ctx.Err(), "The request ended before it was recorded; nothing was changed.")
+	}
+	// From here on the command happens or not whatever its caller does: an
+	// answer is worth waiting for, a batch takes milliseconds.
+	r := <-p.done
+	if r.err != nil {
+		return 0, r.err
+	}
+	if e, ok := cmd.(Effecter); ok {
+		if err := e.Effect(ctx, tools, r.seq); err != nil {
+			return r.seq, err
+		}
+	}
+	return r.seq, nil
+}
+
+// Changed returns a channel that is closed when the next batch is durable.
+func (k *Kernel) Changed() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.changed
+}
+
+func (k *Kernel) announce() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// Run is the writer's loop. It returns when ctx ends, after the commands that
+// are queued were answered.
+func (k *Kernel) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case p := <-k.queue:
+			k.batch(k.gather(p))
+		case <-tick.C:
+			if k.denials.due(k.cfg.Now()) {
+				k.batch(nil)
+			}
+		case <-ctx.Done():
+			return k.drain()
+		}
+	}
+}
+
+// drain refuses what still waits and writes the denials that are counted.
+func (k *Kernel) drain() error {
+	k.denials.expire()
+	k.batch(nil)
+	for {
+		select {
+		case p := <-k.queue:
+			p.done <- result{err: fault.New(fault.Unavailable, "The server is stopping; nothing was changed. Try again.")}
+		default:
+			return nil
+		}
+	}
+}
+
+// gather takes what else waits, up to the batch's bound.
+func (k *Kernel) gather(first *pending) []*pending {
+	list := []*pending{first}
+	for len(list) < k.cfg.Batch {
+		select {
+		case p := <-k.queue:
+			list = append(list, p)
+		default:
+			return list
+		}
+	}
+	return list
+}
+
+// batch decides and appends commands in one transaction and answers them all.
+func (k *Kernel) batch(list []*pending) {
+	results := make([]result, len(list))
+	var flushed []*denial
+	k.denials.fresh = k.denials.fresh[:0]
+	err := k.cfg.Store.Write(func(b store.Batch) error {
+		now, err := k.now(b)
+		if err != nil {
+			return err
+		}
+		if flushed, err = k.appendDenials(b, now); err != nil {
+			return err
+		}
+		for i, p := range list {
+			results[i].seq, results[i].err, err = k.decide(b, p, now)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		k.denials.restore(flushed)
+		err = k.explain(err, len(list))
+		for i := range results {
+			results[i] = result{err: err}
+		}
+	} else {
+		k.announce()
+	}
+	for i, p := range list {
+		p.done <- results[i]
+	}
+}
+
+// explain makes a storage error one that callers can be shown.
+func (k *Kernel) explain(err error, commands int) error {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Kind == fault.Unavailable {
+		return f
+	}
+	k.cfg.Log.Error("ledger: batch failed", "commands", commands, "error", err)
+	return fault.Wrap(fault.Unavailable, err, "The ledger cannot be written, so nothing was changed. Try again when the operator has mended it.")
+}
+
+// decide runs one command against the batch. refused is for its caller alone;
+// err is a storage error and fails the batch.
+func (k *Kernel) decide(b store.Batch, p *pending, now time.Time) (seq int64, refused, err error) {
+	aim, aimErr := p.cmd.Aim(b)
+	if aimErr != nil {
+		return 0, aimErr, storage(aimErr)
+	}
+	roles, err := authz.RolesOf(b, p.by.account(), aim.On.Team)
+	if err != nil {
+		return 0, nil, err
+	}
+	p.by.Actor.Roles = roles
+	if refused, err := k.authorize(b, p, aim); refused != nil || err != nil {
+		if err == nil {
+			err = k.deny(b, p, aim, refused, now)
+		}
+		return 0, refused, err
+	}
+	if err := expected(b, p.by.Expect); err != nil {
+		return 0, err, storage(err)
+	}
+	d := &Decision{Outcome: ledger.OK}
+	if refused := p.cmd.Decide(b, p.by, now, d); refused != nil {
+		if fault.Of(refused) == fault.Forbidden {
+			return 0, refused, k.deny(b, p, aim, refused, now)
+		}
+		return 0, refused, storage(refused)
+	}
+	seq, err = k.append(b, p, aim, d, now)
+	return seq, nil, err
+}
+
+// storage tells whether an error of Aim or Decide came from the database: then
+// it has no kind, and the batch cannot be trusted.
+func storage(err error) error {
+	if fault.Of(err) == "" {
+		return err
+	}
+	return nil
+}
+
+// authorize returns what the actor is told if the command is not for them.
+func (k *Kernel) authorize(v store.View, p *pending, aim Aim) (refused, err error) {
+	ok, err := authz.Allowed(v, p.by.Subject(), p.by.Actor.Roles, aim.Need, aim.On)
+	if ok || err != nil {
+		return nil, err
+	}
+	if p.by.account() == "" && p.by.Actor.Kind != ledger.SystemActor {
+		return fault.New(fault.Unauthenticated, "Invalid credentials provided."), nil
+	}
+	if aim.See != "" {
+		sees, err := authz.Allowed(v, p.by.Subject(), p.by.Actor.Roles, aim.See, aim.On)
+		if err != nil {
+			return nil, err
+		}
+		if !sees {
+			return fault.New(fault.NotFound, "Couldn't find that %s.", aim.Target.Kind), nil
+		}
+	}
+	return fault.New(fault.Forbidden, "You do not have access to %s: it needs the permission %s.", aim.Target.Name, aim.Need), nil
+}
+
+func expected(v store.View, list []Expect) error {
+	for _, e := range list {
+		rev, _, err := v.Rev(e.Kind, e.ID)
+		if err != nil {
+			return err
+		}
+		if rev != e.Rev {
+			return fault.New(fault.Conflict, "That %s was changed in the meantime. Read it again and repeat.", e.Kind)
+		}
+	}
+	return nil
+}
