@@ -23,7 +23,8 @@ type Command interface {
 	// here (malformed, does not exist) is answered and not recorded.
 	Aim(v store.View) (Aim, error)
 	// Decide is a pure function of the view, the actor and now. It fills in
-	// the decision or refuses. A fault.Forbidden is recorded as a denial.
+	// the decision or refuses. fault.Forbidden and fault.Unauthenticated are
+	// recorded as denials.
 	Decide(v store.View, by By, now time.Time, d *Decision) error
 }
 

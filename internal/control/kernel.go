@@ -237,7 +237,7 @@ func (k *Kernel) decide(b store.Batch, p *pending, now time.Time) (seq int64, re
 	}
 	d := &Decision{Outcome: ledger.OK}
 	if refused := p.cmd.Decide(b, p.by, now, d); refused != nil {
-		if fault.Of(refused) == fault.Forbidden {
+		if kind := fault.Of(refused); kind == fault.Forbidden || kind == fault.Unauthenticated {
 			return 0, refused, k.deny(b, p, aim, refused, now)
 		}
 		return 0, refused, storage(refused)

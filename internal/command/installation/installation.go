@@ -1,0 +1,88 @@
+// Package installation has the commands about the whole installation: its
+// beginning, its images, its log.
+//
+// internal/server and the platform's own loops call it.
+package installation
+
+import (
+	"context"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Create is entry 0: the installation, its key, and its first operator.
+type Create struct {
+	ID      string // of the installation: the ledger's origin holds it
+	Name    string
+	LogKey  string // verifier key
+	Version string
+	Email   string // of the first operator
+	Account string // its id, made by Prepare
+
+	key secret.WrappedKey
+}
+
+// Action is installation.create.
+func (*Create) Action() string { return "installation.create" }
+
+// Prepare makes the installation's data key.
+func (c *Create) Prepare(ctx context.Context, t control.Tools) error {
+	email, err := document.CleanEmail(c.Email)
+	if err != nil {
+		return err
+	}
+	c.Email, c.Account = email, document.NewID()
+	c.key, err = t.Keyring.NewKey(ctx, secret.Installation)
+	return err
+}
+
+// Aim is the installation.
+func (c *Create) Aim(store.View) (control.Aim, error) {
+	return control.Aim{Target: ledger.Target{Kind: "installation", ID: c.ID, Name: c.Name}, Need: authz.System}, nil
+}
+
+// Decide refuses in a ledger that has begun.
+func (c *Create) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	if v.Size() > 0 {
+		return fault.New(fault.Conflict, "This ledger has begun already.")
+	}
+	d.Put(&document.Installation{Base: document.Base{ID: c.ID}, Name: c.Name, LogNumber: 1, LogKey: c.LogKey, Version: c.Version})
+	d.Put(&document.Account{Base: document.Base{ID: c.Account}, Email: c.Email, Name: c.Email, Operator: true})
+	d.Keys = append(d.Keys, c.key)
+	return nil
+}
+
+// RecordImage says which image a recipe of the platform gave.
+type RecordImage struct {
+	Image document.Image // without an id
+}
+
+// Action is image.record.
+func (*RecordImage) Action() string { return "image.record" }
+
+// Aim is the installation.
+func (c *RecordImage) Aim(store.View) (control.Aim, error) {
+	return control.Aim{Target: ledger.Target{Kind: "image", Name: c.Image.Name}, Need: authz.System}, nil
+}
+
+// Decide replaces what was recorded under the name.
+func (c *RecordImage) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	img := c.Image
+	old, err := store.Find[*document.Image](v, "name", img.Name)
+	if err != nil {
+		return err
+	}
+	img.ID = document.NewID()
+	if len(old) > 0 {
+		img.Base = old[0].Base
+	}
+	d.Put(&img)
+	return nil
+}
