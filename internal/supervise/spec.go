@@ -1,9 +1,15 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // Spec says how one child is started and recognised.
@@ -28,7 +34,7 @@ type Spec struct {
 	NetNS string
 	// Files are inherited as fd 3 and up; Listen follow them. The supervisor
 	// keeps them open (it never closes them) and passes the same at a restart.
-	Files []*os.File
+	Files []*os.File `json:"-"`
 	// Listen are sockets that the supervisor opens at the first start and keeps,
 	// so that connections queue while the child is restarted. After a takeover
 	// it fetches them back out of the running child.
@@ -48,11 +54,12 @@ type Spec struct {
 	// Probe replaces Control for programs that are not ours (containerd): it
 	// returns the process id that the kernel gives for who answers, or an error
 	// while nobody does. See ProbeSocket.
-	Probe func(ctx context.Context) (pid int, err error)
+	Probe func(ctx context.Context) (pid int, err error) `json:"-"`
 	// KeepOld takes a running child over whatever its build and arguments are.
 	KeepOld bool
 	// KeepDescendants says that the child's own children outlive it (containerd's
-	// shims): they are then left alone when the child stops or is replaced.
+	// shims; what the engine supervises, where it got no cgroups of its own): they
+	// are then left alone when the child stops or is replaced.
 	KeepDescendants bool
 	// Grace is the time between SIGTERM and SIGKILL. 0 = 10 s.
 	Grace time.Duration
@@ -79,6 +86,45 @@ type Listen struct {
 	Mode    os.FileMode // of a unix socket; 0 = 0660
 	UID     int         // owner of a unix socket
 	GID     int         // group of a unix socket
+}
+
+// normal returns the Spec with its defaults filled in, or says what is wrong with it.
+func (s Spec) normal() (Spec, error) {
+	switch {
+	case !validName(s.Name):
+		return s, fault.New(fault.Invalid, "%q cannot be a child's name", s.Name)
+	case len(s.Args) == 0 || !filepath.IsAbs(s.Args[0]):
+		return s, fault.New(fault.Invalid, "child %s: the program needs an absolute path", s.Name)
+	case s.UID < 0 || s.GID < 0:
+		return s, fault.New(fault.Invalid, "child %s: uid and gid cannot be negative", s.Name)
+	case s.Control != "" && s.Probe != nil:
+		return s, fault.New(fault.Invalid, "child %s: either Control or Probe", s.Name)
+	}
+	s.Dir = cmp.Or(s.Dir, "/")
+	s.OutputMax = cmp.Or(s.OutputMax, 16<<20)
+	s.Grace = cmp.Or(s.Grace, 10*time.Second)
+	s.Umask = cmp.Or(s.Umask, 0o027)
+	return s, nil
+}
+
+// validName says whether name can name a child and its cgroup.
+func validName(name string) bool {
+	if name == "" || len(name) > 100 || name[0] == '.' {
+		return false
+	}
+	for _, r := range name {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.", r) {
+			return false
+		}
+	}
+	return true
+}
+
+// equal says whether a child started by one Spec fits the other. What is a
+// handle and not a value is left out.
+func (s Spec) equal(o Spec) bool {
+	s.Files, o.Files, s.Probe, o.Probe = nil, nil, nil, nil
+	return reflect.DeepEqual(s, o)
 }
 
 // States of a child.
