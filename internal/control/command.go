@@ -57,6 +57,9 @@ type Aim struct {
 	// See is the permission that shows the target's existence: who lacks it is
 	// told that it was not found. Empty: everybody may know.
 	See authz.Permission
+	// New says that Scope does not exist yet; a refusal belongs to DenyScope.
+	New       bool
+	DenyScope string
 }
 
 // By is who does something, and how.

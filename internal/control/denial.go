@@ -41,6 +41,9 @@ func newDenials() *denials { return &denials{open: map[denialKey]*denial{}} }
 
 // deny records a refusal, or counts it.
 func (k *Kernel) deny(b store.Batch, p *pending, aim Aim, refused error, now time.Time) error {
+	if aim.New {
+		aim.Scope = aim.DenyScope
+	}
 	body := k.body(p, aim)
 	body.Outcome, body.Error = ledger.Denied, fault.Message(refused)
 	key := denialKey{p.by.Actor.ID, body.Action, aim.Scope, network(p.by.Actor.IP)}

@@ -42,7 +42,7 @@ func (c *Create) Prepare(ctx context.Context, t control.Tools) error {
 
 // Aim is the new team.
 func (c *Create) Aim(store.View) (control.Aim, error) {
-	return control.Aim{Scope: c.Team.ID, Target: target(c.Team), Need: authz.Operate}, nil
+	return control.Aim{Scope: c.Team.ID, Target: target(c.Team), Need: authz.Operate, New: true}, nil
 }
 
 // Decide refuses a name that is taken. A new team requires one approval: it is

@@ -1,0 +1,211 @@
+package releases
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Find looks a release of an app up by id or version ("3" or "v3").
+func Find(v store.View, app *document.App, identity string) (*document.Release, error) {
+	if n, err := strconv.Atoi(strings.TrimPrefix(identity, "v")); err == nil {
+		return store.One[*document.Release](v, "app+version", app.ID+"+"+strconv.Itoa(n))
+	}
+	r, err := store.Get[*document.Release](v, identity)
+	if err != nil {
+		return nil, err
+	}
+	if r.App != app.ID {
+		return nil, fault.New(fault.NotFound, "Couldn't find that release.")
+	}
+	return r, nil
+}
+
+// aim at a release of an app.
+func aim(v store.View, app, release string, need authz.Permission) (*document.App, *document.Release, control.Aim, error) {
+	a, err := apps.Find(v, app)
+	if err != nil {
+		return nil, nil, control.Aim{}, err
+	}
+	r, err := Find(v, a, release)
+	if err != nil {
+		return nil, nil, control.Aim{}, err
+	}
+	out := apps.Aim(a, need)
+	out.Target = ledger.Target{Kind: "release", ID: r.ID, Name: fmt.Sprintf("%s v%d", a.Name, r.Version)}
+	return a, r, out, nil
+}
+
+// Approve is a second person's yes to a release that waits for one.
+type Approve struct {
+	App, Identity string // app; version or id of the release
+	Note          string
+	Release       *document.Release // the result
+
+	app *document.App
+}
+
+// Action is release.approve.
+func (*Approve) Action() string { return "release.approve" }
+
+// Aim is the release. The author of one may aim at it: Decide refuses them
+// with the reason that matters.
+func (c *Approve) Aim(v store.View) (a control.Aim, err error) {
+	c.app, c.Release, a, err = aim(v, c.App, c.Identity, authz.AppView)
+	return a, err
+}
+
+// Decide refuses the author, their creatures, and everybody who is no approver.
+func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
+	r := c.Release
+	if err := c.second(v, by); err != nil {
+		return err
+	}
+	if r.Status != document.ReleaseWaiting {
+		return fault.New(fault.Conflict, "Release v%d does not wait for approval: it is %s.", r.Version, r.Status)
+	}
+	if len(c.Note) > 2000 {
+		return fault.New(fault.Invalid, "A note has at most 2,000 characters.")
+	}
+	r.Approvals = append(r.Approvals, document.Approval{By: by.Actor.ID, Email: by.Actor.Email, At: now, Note: c.Note})
+	if len(r.Approvals) < r.Required {
+		d.Put(r)
+		return nil
+	}
+	// What runs is today's config with the approved code, as it would be had
+	// the release been cut now.
+	rev, _, err := v.Rev(document.KindConfig, r.App)
+	if err != nil {
+		return err
+	}
+	r.ConfigRev = rev
+	return proceed(v, c.app, r, now, d)
+}
+
+func (c *Approve) second(v store.View, by control.By) error {
+	if by.Actor.ID == c.Release.By {
+		return fault.New(fault.Forbidden, "You pushed this release: a second person must approve it.")
+	}
+	ok, err := authz.Allowed(v, by.Subject(), by.Actor.Roles, authz.AppApprove, authz.Resource{Team: c.app.Team, App: c.app.ID})
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.Forbidden, "Only an approver of the team can approve a release.")
+	}
+	for _, a := range c.Release.Approvals {
+		if a.By == by.Actor.ID {
+			return fault.New(fault.Conflict, "You approved this release already.")
+		}
+	}
+	return c.independent(v, by)
+}
+
+func (c *Approve) independent(v store.View, by control.By) error {
+	members, err := store.Find[*document.Member](v, "team+account", c.app.Team+"+"+by.Actor.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		ok, err := teams.Independent(v, m, c.Release.By)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fault.New(fault.Forbidden, "Your account or your role was made by %s, who pushed this release: somebody independent must approve it.", c.Release.ByEmail)
+		}
+	}
+	return nil
+}
+
+// Rollback makes a release of an earlier one's code and config.
+type Rollback struct {
+	App, Identity string            // app; version or id to go back to
+	Release       *document.Release // the result
+
+	app  *document.App
+	from *document.Release
+}
+
+// Action is release.rollback.
+func (*Rollback) Action() string { return "release.rollback" }
+
+// Aim is the earlier release.
+func (c *Rollback) Aim(v store.View) (a control.Aim, err error) {
+	c.app, c.from, a, err = aim(v, c.App, c.Identity, authz.AppDeploy)
+	return a, err
+}
+
+// Decide goes back to code that was live before: no new approval is needed for
+// it, because it had one.
+func (c *Rollback) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
+	if c.from.LiveAt == nil || c.from.Slug == "" {
+		return fault.New(fault.Invalid, "Cannot roll back to v%d: it was never live with a build.", c.from.Version)
+	}
+	slug, err := store.Get[*document.Slug](v, c.from.Slug)
+	if err != nil {
+		return err
+	}
+	c.Release, err = Release(v, Cut{
+		App: c.app, Description: fmt.Sprintf("Rollback to v%d", c.from.Version), Slug: slug, ConfigRev: c.from.ConfigRev,
+		By: by.Actor.ID, ByEmail: by.Actor.Email, Rollback: c.from.Version,
+	}, now, d)
+	return err
+}
+
+// FinishPhase records how a release phase ended: live, or failed.
+type FinishPhase struct {
+	ID      string // of the release
+	Output  *ledger.Blob
+	Failed  string // why, or ""
+	Release *document.Release
+
+	app *document.App
+}
+
+// Action is release.phase.
+func (*FinishPhase) Action() string { return "release.phase" }
+
+// Aim is the release.
+func (c *FinishPhase) Aim(v store.View) (control.Aim, error) {
+	r, err := store.Get[*document.Release](v, c.ID)
+	if err != nil {
+		return control.Aim{}, err
+	}
+	if c.app, err = store.Get[*document.App](v, r.App); err != nil {
+		return control.Aim{}, err
+	}
+	c.Release = r
+	a := apps.Aim(c.app, authz.System)
+	a.Target = ledger.Target{Kind: "release", ID: r.ID, Name: fmt.Sprintf("%s v%d", c.app.Name, r.Version)}
+	return a, nil
+}
+
+// Decide is for releases that are in their phase.
+func (c *FinishPhase) Decide(v store.View, _ control.By, now time.Time, d *control.Decision) error {
+	r := c.Release
+	if r.Status != document.ReleasePending {
+		return fault.New(fault.Conflict, "Release v%d is %s.", r.Version, r.Status)
+	}
+	if c.Output != nil {
+		r.Output = c.Output.SHA256
+		d.Blobs = append(d.Blobs, *c.Output)
+	}
+	if c.Failed == "" {
+		return live(v, c.app, r, now, d)
+	}
+	r.Status = document.ReleaseFailed
+	d.Outcome, d.Error = ledger.Failed, c.Failed
+	d.Put(r)
+	return nil
+}
