@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+
+	"github.com/strongroom/strongroom/internal/router/resolver"
 )
 
 // Snapshot is all that a router knows: the hosts of its space, the dynos behind
@@ -47,13 +49,8 @@ type Backend struct {
 	Dyno    string `json:"dyno"`    // "web.1"
 }
 
-// Name is what the resolver answers for <name>.localspace. Instances are
-// entries of their own: "web" with all ready addresses, "1.web" with one. A
-// name without addresses exists but has no records (NODATA, not NXDOMAIN).
-type Name struct {
-	Name      string   `json:"name"` // relative to localspace
-	Addresses []string `json:"addresses"`
-}
+// Name is a name below localspace and its addresses.
+type Name = resolver.Name
 
 // Digest identifies the snapshot's content: "sha256:" and the hash of its JSON.
 func (s Snapshot) Digest() string {

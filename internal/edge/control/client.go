@@ -71,7 +71,7 @@ func decode(response *http.Response, answer any) error {
 	content := io.LimitReader(response.Body, maxAnswer)
 	if response.StatusCode >= 300 {
 		var refused refusal
-		if err := json.NewDecoder(content).Decode(&refused); err != nil {
+		if err := json.NewDecoder(content).Decode(&refused); err != nil || refused.Kind == "" {
 			return fmt.Errorf("control socket answered %s", response.Status)
 		}
 		return fault.New(refused.Kind, "%s", refused.Message)

@@ -1,0 +1,108 @@
+package router
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/strongroom/strongroom/internal/edge/hostname"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/router/resolver"
+)
+
+// hosts is a compiled Snapshot. It does not change.
+type hosts struct {
+	digest  string
+	names   hostname.Map[*host]
+	configs map[[sha256.Size]byte]*tls.Config // parsed certificates, for the next snapshot
+	zone    *resolver.Zone
+}
+
+// host is one served name.
+type host struct {
+	name        string
+	app         string
+	backends    []*backend
+	crashed     bool
+	maintenance bool
+	shield      bool
+	tls         *tls.Config
+}
+
+// compile checks the whole snapshot. Certificates that old already parsed are
+// taken over: parsing is the costly part, and most snapshots only change
+// backends.
+func compile(snapshot Snapshot, backends map[Backend]*backend, old *hosts) (*hosts, error) {
+	h := &hosts{digest: snapshot.Digest(), configs: make(map[[sha256.Size]byte]*tls.Config)}
+	for _, row := range snapshot.Hosts {
+		if err := h.add(row, snapshot.Shield, backends, old); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	h.zone, err = resolver.NewZone(snapshot.Names, snapshot.Upstreams)
+	return h, err
+}
+
+func (h *hosts) add(row Host, shield bool, backends map[Backend]*backend, old *hosts) error {
+	parsed, err := h.parse(row, old)
+	if err != nil {
+		return err
+	}
+	compiled := &host{
+		name: row.Name, app: row.App, shield: shield,
+		crashed: row.Crashed, maintenance: row.Maintenance, tls: parsed,
+	}
+	for _, b := range row.Backends {
+		if address, err := netip.ParseAddrPort(b.Address); err != nil || address.Port() == 0 {
+			return fault.New(fault.Invalid, "host %s: %q is not a backend address", row.Name, b.Address)
+		}
+		compiled.backends = append(compiled.backends, backends[b])
+	}
+	if err := h.names.Add(row.Name, compiled); err != nil {
+		return fault.New(fault.Invalid, "the snapshot's hosts: %v", err)
+	}
+	return nil
+}
+
+// parse returns the TLS configuration of a host. Its errors say which host, and
+// nothing that was in the PEM.
+func (h *hosts) parse(row Host, old *hosts) (*tls.Config, error) {
+	key := fingerprint(row)
+	if known := h.configs[key]; known != nil {
+		return known, nil
+	}
+	if old != nil && old.configs[key] != nil {
+		h.configs[key] = old.configs[key]
+		return h.configs[key], nil
+	}
+	version, ok := map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[row.MinTLS]
+	if !ok {
+		return nil, fault.New(fault.Invalid, "host %s: the minimum TLS version must be 1.2 or 1.3", row.Name)
+	}
+	certificate, err := tls.X509KeyPair([]byte(row.Certificate), []byte(row.Key))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "host %s: the certificate and its key cannot be used", row.Name)
+	}
+	h.configs[key] = hostTLS(certificate, version)
+	return h.configs[key], nil
+}
+
+// fingerprint identifies what parse makes of a row. Lengths keep the parts apart.
+func fingerprint(row Host) [sha256.Size]byte {
+	sum := sha256.New()
+	for _, part := range []string{row.Certificate, row.Key, row.MinTLS} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		sum.Write(length[:])
+		sum.Write([]byte(part))
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// find returns the host that a name belongs to, or nil.
+func (h *hosts) find(name string) *host {
+	found, _ := h.names.Find(name)
+	return found
+}
