@@ -116,10 +116,8 @@ func (c *FinishBuild) release(v store.View, slug *document.Slug, now time.Time, 
 	if err != nil {
 		return err
 	}
-	app := *c.app
-	app.SlugSize = slug.Size
 	c.Release, err = Release(pending{v, slug}, Cut{
-		App: &app, Description: "Deploy " + short(c.Build.Commit), Slug: slug, ConfigRev: rev,
+		App: c.app, Description: "Deploy " + short(c.Build.Commit), Slug: slug, ConfigRev: rev,
 		By: c.Build.By, ByEmail: c.Build.ByEmail, Code: true,
 	}, now, d)
 	return err

@@ -146,24 +146,34 @@ func live(v store.View, app *document.App, r *document.Release, now time.Time, d
 	if err := expire(v, app, r, o); err != nil {
 		return err
 	}
-	if err := formations(v, app, r, o); err != nil {
-		return err
-	}
 	released := *app
 	released.ReleasedAt = &now
+	if r.Slug != "" {
+		slug, err := store.Get[*document.Slug](v, r.Slug)
+		if err != nil {
+			return err
+		}
+		released.SlugSize = slug.Size
+		if err := formations(v, app, slug, o); err != nil {
+			return err
+		}
+	}
 	o.Put(&released)
 	d.Also = append(d.Also, o)
 	return nil
 }
 
-// expire ends older releases that still wait: what went live overtook them.
+// expire ends older releases that still wait: what was approved overtook them.
 func expire(v store.View, app *document.App, r *document.Release, o *control.Other) error {
+	if len(r.Approvals) == 0 {
+		return nil
+	}
 	open, err := store.Find[*document.Release](v, "open", app.ID)
 	if err != nil {
 		return err
 	}
 	for _, x := range open {
-		if x.Version < r.Version && x.Slug != "" && r.Slug != "" && r.Rollback == 0 && x.Status == document.ReleaseWaiting && x.Slug != r.Slug && newerCode(x, r) {
+		if x.Status == document.ReleaseWaiting && x.Version < r.Version {
 			x.Status = document.ReleaseExpired
 			o.Put(x)
 		}
@@ -171,20 +181,9 @@ func expire(v store.View, app *document.App, r *document.Release, o *control.Oth
 	return nil
 }
 
-// newerCode tells whether r brings code that is newer than x's: a release that
-// only changes config must not end a build that waits for approval.
-func newerCode(x, r *document.Release) bool { return r.Required > 0 && x.Version < r.Version }
-
 // formations brings the app's process types to those of the release's slug: a
 // new web type starts with one dyno, any other with none, as Heroku does.
-func formations(v store.View, app *document.App, r *document.Release, o *control.Other) error {
-	if r.Slug == "" {
-		return nil
-	}
-	slug, err := store.Get[*document.Slug](v, r.Slug)
-	if err != nil {
-		return err
-	}
+func formations(v store.View, app *document.App, slug *document.Slug, o *control.Other) error {
 	have, err := store.Find[*document.Formation](v, "app", app.ID)
 	if err != nil {
 		return err
