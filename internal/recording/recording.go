@@ -53,6 +53,9 @@ func begin(r *Recorder, f *os.File, key wrapKey, meta Meta) (*Recording, error) 
 // Meta returns what the recording is of.
 func (r *Recording) Meta() Meta { return r.meta }
 
+// Remove deletes the working file, as Recorder.Remove does.
+func (r *Recording) Remove() error { return r.recorder.Remove(r.meta.ID) }
+
 // Input records keystrokes. When it returns nil they are on disk and may be
 // given to the process.
 func (r *Recording) Input(b []byte) error { return r.record(codeInput, b) }
