@@ -11,8 +11,8 @@
 //
 // The package does no I/O except through interfaces that its callers implement
 // (tlog.HashReader, Anchor); FileAnchor is the one exception. It imports the
-// standard library, x/mod's tlog and note, uuid and fault, and nothing else, so
-// that an auditor can read all of what a verdict rests on.
+// standard library, x/mod's tlog and note, and fault, and nothing else, so that
+// an auditor can read all of what a verdict rests on.
 //
 // Called by store (append), pack (export and verification) and control (bodies).
 package ledger

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/strongroom/strongroom/internal/fault"
@@ -19,6 +18,11 @@ const SaltSize = 16
 
 // MaxHeader bounds the encoded length of a header, without a newline.
 const MaxHeader = 256
+
+const (
+	uuidSize      = 36
+	maxScopeNames = 4096
+)
 
 // Entry is one entry of the log, whole: what the store keeps.
 type Entry struct {
@@ -64,14 +68,19 @@ func (h *Header) Append(dst []byte) []byte {
 
 // BodyHash is the commitment to a body that its header carries.
 func BodyHash(salt [SaltSize]byte, body []byte) [sha256.Size]byte {
-	buf := make([]byte, 0, 1+SaltSize+len(body))
-	return hashBody(buf, salt, body)
+	buf := make([]byte, FrameSize+len(body))
+	copy(buf[FrameSize:], body)
+	return hashFramed(buf, salt)
 }
 
-func hashBody(buf []byte, salt [SaltSize]byte, body []byte) [sha256.Size]byte {
-	buf = append(buf[:0], 2)
-	buf = append(buf, salt[:]...)
-	buf = append(buf, body...)
+// FrameSize is the room before a body that its hash covers too.
+const FrameSize = 1 + SaltSize
+
+// hashFramed is BodyHash of the body that begins at FrameSize; it overwrites
+// what is before.
+func hashFramed(buf []byte, salt [SaltSize]byte) [sha256.Size]byte {
+	buf[0] = 2
+	copy(buf[1:], salt[:])
 	return sha256.Sum256(buf)
 }
 
@@ -83,8 +92,10 @@ func LeafHash(header []byte) tlog.Hash {
 
 // ParseHeader reads a header and refuses every encoding but the one that
 // Header.Append writes.
-func ParseHeader(b []byte) (Header, error) {
-	h, ok := splitHeader(b)
+func ParseHeader(b []byte) (Header, error) { return parseHeader(b, nil) }
+
+func parseHeader(b []byte, names scopeNames) (Header, error) {
+	h, ok := splitHeader(b, names)
 	if !ok {
 		return Header{}, fault.New(fault.Invalid, "malformed header")
 	}
@@ -97,7 +108,7 @@ func ParseHeader(b []byte) (Header, error) {
 
 // splitHeader reads the members at their places. It may accept what is not in
 // the only form; ParseHeader compares afterwards.
-func splitHeader(b []byte) (h Header, ok bool) {
+func splitHeader(b []byte, names scopeNames) (h Header, ok bool) {
 	if len(b) > MaxHeader {
 		return h, false
 	}
@@ -111,7 +122,7 @@ func splitHeader(b []byte) (h Header, ok bool) {
 	if rest, ok = bytes.CutPrefix(rest[2*sha256.Size:], []byte(`","scope":`)); !ok {
 		return h, false
 	}
-	if h.Scope, rest, ok = splitScope(rest); !ok {
+	if h.Scope, rest, ok = splitScope(rest, names); !ok {
 		return h, false
 	}
 	if rest, ok = bytes.CutPrefix(rest, []byte(`,"seq":`)); !ok {
@@ -132,16 +143,37 @@ func splitHeader(b []byte) (h Header, ok bool) {
 	return h, ok
 }
 
-func splitScope(b []byte) (scope *string, rest []byte, ok bool) {
+func splitScope(b []byte, names scopeNames) (scope *string, rest []byte, ok bool) {
 	if rest, ok = bytes.CutPrefix(b, []byte("null")); ok {
 		return nil, rest, true
 	}
-	const size = 36
-	if len(b) < size+2 || b[0] != '"' || b[size+1] != '"' || !IsUUID(string(b[1:size+1])) {
+	if len(b) < uuidSize+2 || b[0] != '"' || b[uuidSize+1] != '"' {
 		return nil, nil, false
 	}
-	s := string(b[1 : size+1])
-	return &s, b[size+2:], true
+	scope = names.get(b[1 : uuidSize+1])
+	return scope, b[uuidSize+2:], scope != nil
+}
+
+// scopeNames keeps one copy of every scope that headers name. Not for
+// concurrent use; nil keeps nothing.
+type scopeNames map[string]*string
+
+// get returns nil if id is not a UUID.
+func (n scopeNames) get(id []byte) *string {
+	if s, ok := n[string(id)]; ok {
+		return s
+	}
+	s := string(id)
+	if !IsUUID(s) {
+		return nil
+	}
+	if n != nil {
+		if len(n) >= maxScopeNames { // the headers may come from anybody
+			clear(n)
+		}
+		n[s] = &s
+	}
+	return &s
 }
 
 // parseSeq reads a decimal number up to 2^53-1 without sign or leading zeros.
@@ -161,6 +193,18 @@ func parseSeq(b []byte) (int64, bool) {
 
 // IsUUID reports whether s is a UUID in its canonical lower-case form.
 func IsUUID(s string) bool {
-	id, err := uuid.Parse(s)
-	return err == nil && id.String() == s
+	if len(s) != uuidSize {
+		return false
+	}
+	for i := range uuidSize {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }

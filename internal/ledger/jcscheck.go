@@ -47,220 +47,228 @@ func CanonicalElements(dst [][]byte, b []byte) ([][]byte, error) {
 	return c.elements, err
 }
 
-// canonicalChecker is a recursive descent over canonical JSON. With collect it
+// canonicalChecker is a recursive descent over canonical JSON. Its methods take
+// the position they begin at and return the one they end at. With collect it
 // keeps the parts of the outermost value.
 type canonicalChecker struct {
 	b        []byte
-	i        int
 	collect  bool
 	members  []Member
 	elements [][]byte
 }
 
 func (c *canonicalChecker) check() error {
-	if err := c.value(0); err != nil {
-		return err
+	i, err := c.value(0, 0)
+	if err == nil && i != len(c.b) {
+		err = failAt(i, "data after the value")
 	}
-	if c.i != len(c.b) {
-		return c.fail("data after the value")
-	}
-	return nil
+	return err
 }
 
-func (c *canonicalChecker) fail(what string) error {
-	return fault.New(fault.Invalid, "not canonical JSON at byte %d: %s", c.i, what)
+func failAt(i int, what string) error {
+	return fault.New(fault.Invalid, "not canonical JSON at byte %d: %s", i, what)
 }
 
-// at returns the byte at the position, or 0 (which is no JSON) at the end.
-func (c *canonicalChecker) at() byte {
-	if c.i < len(c.b) {
-		return c.b[c.i]
+// at returns the byte at i, or 0 (which is no JSON) at the end.
+func (c *canonicalChecker) at(i int) byte {
+	if i < len(c.b) {
+		return c.b[i]
 	}
 	return 0
 }
 
-func (c *canonicalChecker) value(depth int) error {
-	if depth > MaxDepth {
-		return errDepth()
-	}
-	switch c.at() {
+func (c *canonicalChecker) value(i, depth int) (int, error) {
+	switch c.at(i) {
 	case '"':
-		_, err := c.string()
-		return err
+		return c.string(i + 1)
 	case '{':
-		return c.object(depth)
+		return c.object(i+1, depth)
 	case '[':
-		return c.array(depth)
+		return c.array(i+1, depth)
 	case 't':
-		return c.literal("true")
+		return c.literal(i, "true")
 	case 'f':
-		return c.literal("false")
+		return c.literal(i, "false")
 	case 'n':
-		return c.literal("null")
+		return c.literal(i, "null")
 	default:
-		return c.number()
+		return c.number(i)
 	}
 }
 
-func (c *canonicalChecker) literal(s string) error {
-	if len(c.b)-c.i < len(s) || string(c.b[c.i:c.i+len(s)]) != s {
-		return c.fail("unknown literal")
+func (c *canonicalChecker) literal(i int, s string) (int, error) {
+	if len(c.b)-i < len(s) || string(c.b[i:i+len(s)]) != s {
+		return i, failAt(i, "unknown literal")
 	}
-	c.i += len(s)
-	return nil
+	return i + len(s), nil
 }
 
-func (c *canonicalChecker) number() error {
-	start := c.i
-	for c.i < len(c.b) && (c.b[c.i] == '-' || '0' <= c.b[c.i] && c.b[c.i] <= '9') {
-		c.i++
+func (c *canonicalChecker) number(i int) (int, error) {
+	start := i
+	for i < len(c.b) && (c.b[i] == '-' || '0' <= c.b[i] && c.b[i] <= '9') {
+		i++
 	}
-	if !canonicalNumber(c.b[start:c.i]) {
-		return c.fail("not an integer of magnitude up to 2^53-1 in its shortest form")
+	if !canonicalNumber(c.b[start:i]) {
+		return i, failAt(start, "not an integer of magnitude up to 2^53-1 in its shortest form")
 	}
-	return nil
+	return i, nil
 }
 
-func (c *canonicalChecker) array(depth int) error {
-	c.i++
-	if c.at() == ']' {
-		c.i++
-		return nil
+// array begins after the bracket.
+func (c *canonicalChecker) array(i, depth int) (int, error) {
+	if c.at(i) == ']' {
+		return i + 1, nil
+	}
+	if depth == MaxDepth {
+		return i, errDepth()
 	}
 	for {
-		start := c.i
-		if err := c.value(depth + 1); err != nil {
-			return err
+		start := i
+		i, err := c.value(start, depth+1)
+		if err != nil {
+			return i, err
 		}
 		if depth == 0 && c.collect {
-			c.elements = append(c.elements, c.b[start:c.i])
+			c.elements = append(c.elements, c.b[start:i])
 		}
-		switch c.at() {
+		switch c.at(i) {
 		case ',':
-			c.i++
 		case ']':
-			c.i++
-			return nil
+			return i + 1, nil
 		default:
-			return c.fail("neither , nor ] after an element")
+			return i, failAt(i, "neither , nor ] after an element")
 		}
+		i++
 	}
 }
 
-func (c *canonicalChecker) object(depth int) error {
-	c.i++
-	if c.at() == '}' {
-		c.i++
-		return nil
+// object begins after the brace.
+func (c *canonicalChecker) object(i, depth int) (int, error) {
+	if c.at(i) == '}' {
+		return i + 1, nil
+	}
+	if depth == MaxDepth {
+		return i, errDepth()
 	}
 	var last []byte
 	for first := true; ; first = false {
-		name, err := c.name()
+		name, end, err := c.name(i)
 		if err != nil {
-			return err
+			return end, err
 		}
-		if !first && bytes.Compare(last, name) >= 0 {
+		if !first && !before(last, name) {
 			if bytes.Equal(last, name) {
-				return c.fail("duplicate member name")
+				return i, failAt(i, "duplicate member name")
 			}
-			return c.fail("member names out of order")
+			return i, failAt(i, "member names out of order")
 		}
 		last = name
-		if c.at() != ':' {
-			return c.fail("no : after a member name")
+		if c.at(end) != ':' {
+			return end, failAt(end, "no : after a member name")
 		}
-		c.i++
-		start := c.i
-		if err := c.value(depth + 1); err != nil {
-			return err
+		start := end + 1
+		if i, err = c.value(start, depth+1); err != nil {
+			return i, err
 		}
 		if depth == 0 && c.collect {
-			c.members = append(c.members, Member{Name: name, Value: c.b[start:c.i]})
+			c.members = append(c.members, Member{Name: name, Value: c.b[start:i]})
 		}
-		switch c.at() {
+		switch c.at(i) {
 		case ',':
-			c.i++
 		case '}':
-			c.i++
-			return nil
+			return i + 1, nil
 		default:
-			return c.fail("neither , nor } after a member")
+			return i, failAt(i, "neither , nor } after a member")
 		}
+		i++
 	}
 }
 
-// name reads a member name. Sorting by bytes is sorting by UTF-16 code units
+// before orders member names. Sorting by bytes is sorting by UTF-16 code units
 // here, as names are ASCII.
-func (c *canonicalChecker) name() ([]byte, error) {
-	if c.at() != '"' {
-		return nil, c.fail("no member name")
+func before(a, b []byte) bool {
+	if len(a) > 0 && len(b) > 0 && a[0] != b[0] {
+		return a[0] < b[0] // nearly always
 	}
-	start := c.i + 1
-	escaped, err := c.string()
-	if err != nil {
-		return nil, err
-	}
-	name := c.b[start : c.i-1]
-	if escaped {
-		name = unescape(name)
-	}
-	for _, b := range name {
-		if b < 0x20 || b > 0x7e {
-			return nil, c.fail("member name is not printable ASCII")
-		}
-	}
-	return name, nil
+	return bytes.Compare(a, b) < 0
 }
 
-// string steps over a string and reports whether it has escapes.
-func (c *canonicalChecker) string() (escaped bool, err error) {
-	c.i++
-	for {
-		c.i += plainPrefix(c.b[c.i:], true)
-		switch b := c.at(); {
+// name reads a member name with its quotes.
+func (c *canonicalChecker) name(i int) (name []byte, end int, err error) {
+	if c.at(i) != '"' {
+		return nil, i, failAt(i, "no member name")
+	}
+	start := i + 1
+	for i = start; i < len(c.b); i++ {
+		switch b := c.b[i]; {
 		case b == '"':
-			c.i++
-			return escaped, nil
+			return c.b[start:i], i + 1, nil
 		case b == '\\':
-			escaped = true
-			if err := c.escape(); err != nil {
-				return escaped, err
+			return c.escapedName(start)
+		case b < 0x20 || b > 0x7e:
+			return nil, i, failAt(i, "member name is not printable ASCII")
+		}
+	}
+	return nil, i, failAt(i, "string without an end")
+}
+
+func (c *canonicalChecker) escapedName(start int) (name []byte, end int, err error) {
+	if end, err = c.string(start); err != nil {
+		return nil, end, err
+	}
+	name = unescape(c.b[start : end-1])
+	if !printable(string(name)) {
+		return nil, start, failAt(start, "member name is not printable ASCII")
+	}
+	return name, end, nil
+}
+
+// string steps over a string; it begins after the quote.
+func (c *canonicalChecker) string(i int) (int, error) {
+	for {
+		i += plainPrefix(c.b[i:], true)
+		switch b := c.at(i); {
+		case b == '"':
+			return i + 1, nil
+		case b == '\\':
+			n := escapeLen(c.b[i:])
+			if n == 0 {
+				return i, failAt(i, "escape that the canonical form does not have")
 			}
+			i += n
 		case b >= utf8.RuneSelf:
-			r, n := utf8.DecodeRune(c.b[c.i:])
+			r, n := utf8.DecodeRune(c.b[i:])
 			if r == utf8.RuneError && n == 1 {
-				return escaped, c.fail("invalid UTF-8")
+				return i, failAt(i, "invalid UTF-8")
 			}
-			c.i += n
-		case c.i >= len(c.b):
-			return escaped, c.fail("string without an end")
+			i += n
+		case i >= len(c.b):
+			return i, failAt(i, "string without an end")
 		default:
-			return escaped, c.fail("control character in a string")
+			return i, failAt(i, "control character in a string")
 		}
 	}
 }
 
-// escape steps over an escape that RFC 8785 would have written.
-func (c *canonicalChecker) escape() error {
-	rest := c.b[c.i:]
-	if len(rest) < 2 {
-		return c.fail("escape without an end")
+// escapeLen returns the length of the escape that b begins with, 0 if it is
+// none that RFC 8785 would have written.
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 0
 	}
-	switch rest[1] {
+	switch b[1] {
 	case '"', '\\', 'b', 'f', 'n', 'r', 't':
-		c.i += 2
-		return nil
+		return 2
 	case 'u':
 		// \u00xx, only for control characters that have no shorter escape.
 		var buf [6]byte
-		if len(rest) >= 6 {
-			if r := hex4(rest[2:]); r < 0x20 && bytes.Equal(appendEscaped(buf[:0], byte(r)), rest[:6]) {
-				c.i += 6
-				return nil
+		if len(b) >= 6 {
+			if r := hex4(b[2:]); r < 0x20 && bytes.Equal(appendEscaped(buf[:0], byte(r)), b[:6]) {
+				return 6
 			}
 		}
 	}
-	return c.fail("escape that the canonical form does not have")
+	return 0
 }
 
 // plainPrefix returns the length of the longest prefix of s without control
@@ -295,9 +303,14 @@ func plainPrefix(s []byte, ascii bool) int {
 // CheckJSON reads one JSON value of any form from r to its end and refuses it
 // if a member name occurs twice in an object, or nesting exceeds MaxDepth.
 func CheckJSON(r io.Reader) error {
+	return CheckJSONNames(r, func(string) error { return nil })
+}
+
+// CheckJSONNames is CheckJSON with one more condition on every member name.
+func CheckJSONNames(r io.Reader, allow func(name string) error) error {
 	dec := json.NewDecoder(r)
 	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
+	if err := checkValue(dec, 0, allow); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -306,7 +319,7 @@ func CheckJSON(r io.Reader) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int) error {
+func checkValue(dec *json.Decoder, depth int, allow func(string) error) error {
 	if depth > MaxDepth {
 		return errDepth()
 	}
@@ -330,8 +343,11 @@ func checkValue(dec *json.Decoder, depth int) error {
 				return fault.New(fault.Invalid, "duplicate member name %.40q", name)
 			}
 			names[name] = true
+			if err := allow(name); err != nil {
+				return err
+			}
 		}
-		if err := checkValue(dec, depth+1); err != nil {
+		if err := checkValue(dec, depth+1, allow); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,31 @@ const (
 // FormatTime writes t as the ledger and the evidence pack do: UTC, nine decimals.
 func FormatTime(t time.Time) string { return string(appendTime(nil, t)) }
 
-func appendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
+// appendTime writes digits itself: time.AppendFormat would take a third of the
+// time of verifying a header.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, sec := t.Clock()
+	dst = append(appendDigits(dst, year, 4), '-')
+	dst = append(appendDigits(dst, int(month), 2), '-')
+	dst = append(appendDigits(dst, day, 2), 'T')
+	dst = append(appendDigits(dst, hour, 2), ':')
+	dst = append(appendDigits(dst, minute, 2), ':')
+	dst = append(appendDigits(dst, sec, 2), '.')
+	return append(appendDigits(dst, t.Nanosecond(), 9), 'Z')
+}
+
+// appendDigits writes the last width decimal digits of n.
+func appendDigits(dst []byte, n, width int) []byte {
+	dst = append(dst, "000000000"[:width]...)
+	for i := len(dst) - 1; n > 0 && width > 0; i-- {
+		dst[i] = byte('0' + n%10)
+		n /= 10
+		width--
+	}
+	return dst
+}
 
 // ParseTime reads what FormatTime writes and nothing else.
 func ParseTime(s string) (time.Time, error) {
@@ -33,21 +57,28 @@ func parseTime(b []byte) (time.Time, bool) {
 		b[13] != ':' || b[16] != ':' || b[19] != '.' || b[29] != 'Z' {
 		return time.Time{}, false
 	}
-	ok := true
-	num := func(lo, hi int) int {
-		n := 0
-		for _, c := range b[lo:hi] {
-			ok = ok && '0' <= c && c <= '9'
-			n = n*10 + int(c-'0')
-		}
-		return n
-	}
-	year, month, day := num(0, 4), num(5, 7), num(8, 10)
-	hour, minute, sec, nano := num(11, 13), num(14, 16), num(17, 19), num(20, 29)
+	year, ok1 := digits(b[0:4])
+	month, ok2 := digits(b[5:7])
+	day, ok3 := digits(b[8:10])
+	hour, ok4 := digits(b[11:13])
+	minute, ok5 := digits(b[14:16])
+	sec, ok6 := digits(b[17:19])
+	nano, ok7 := digits(b[20:29])
+	ok := ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7
 	if !ok || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || sec > 59 {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, sec, nano, time.UTC)
 	// time.Date turns 31 June into 1 July.
 	return t, t.Day() == day
+}
+
+func digits(b []byte) (n int, ok bool) {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
 }

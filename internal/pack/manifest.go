@@ -25,6 +25,7 @@ const (
 	rangePath       = "ledger/range.json"
 	consistencyPath = "ledger/consistency.json"
 	keysPath        = "keys.json"
+	indexPath       = "index.html"
 	reportsPath     = "reports/index.json"
 	blobsPrefix     = "blobs/"
 )

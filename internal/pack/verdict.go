@@ -115,5 +115,5 @@ func because(check Group, file string, seq int64, err error) error {
 	if fault.Of(err) == "" {
 		return err
 	}
-	return refuse(check, file, seq, "%s", fault.Message(err))
+	return refuse(check, file, seq, "%v", err)
 }

@@ -1,0 +1,270 @@
+package pack
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+)
+
+// document is what is known of a document after the entries seen so far.
+type document struct {
+	rev, seq int64
+	scope    string            // of the entry that last wrote it
+	body     [sha256.Size]byte // that entry's, as its header has it
+	deleted  bool
+}
+
+// missing is an entry of the pack's scopes without a body.
+type missing struct {
+	seq   int64
+	scope string
+	body  [sha256.Size]byte
+	// excused entries lie before the period in a range that begins at 0: if
+	// they are not erased, the opening state is not proven, but nothing is wrong.
+	excused bool
+}
+
+// erasure is what a body.erase says about an entry.
+type erasure struct {
+	by    int64 // the body.erase
+	scope string
+	rule  string
+	// changed says that the erased body may have held documents: it was neither
+	// a read nor a refused or failed attempt.
+	changed bool
+}
+
+// gap is a jump in a document's revisions that erased entries may explain.
+type gap struct {
+	from, to int64 // the entries on both sides
+	skipped  int64 // revisions
+	reason   *fault.Error
+}
+
+// bodies makes the checks of group 4: which entries must, may and must not have
+// a body, and that revisions have no gaps.
+type bodies struct {
+	docs    map[docKey]document
+	missing []missing // by seq
+	erased  map[int64]erasure
+	gaps    []gap
+
+	count   int64 // bodies
+	foreign int64 // headers of other scopes in the period
+
+	headers      int64    // seen so far
+	foreignFirst int64    // first entry of another scope before the period; -1: none
+	reached      place    // how far the entries have come
+	beyond       int64    // entries after the period
+	living       int      // documents when the period began
+	fromZero     bool     // the range of the period begins at 0
+	keepOpening  bool     // opening will be needed
+	opening      *opening // the state when the period began
+}
+
+// opening is the state when the period begins, as far as the pack shows it.
+type opening struct {
+	docs    map[docKey]document
+	missing []missing
+}
+
+func (b *bodies) init(keepOpening bool) {
+	b.docs, b.erased = map[docKey]document{}, map[int64]erasure{}
+	b.foreignFirst, b.keepOpening = -1, keepOpening
+}
+
+// enter notices that the entries reach the period, or its end. All entries
+// before it that the pack shows are known then.
+func (b *bodies) enter(seq int64, at place) error {
+	b.headers++
+	if at == afterPeriod {
+		b.beyond++
+	}
+	before := b.reached
+	b.reached = at
+	if before != beforePeriod || at == beforePeriod {
+		return nil
+	}
+	b.fromZero = b.headers == seq+1
+	// The boundary: the last entry before the period needs no body.
+	switch n := len(b.missing); {
+	case b.fromZero:
+		for i := range b.missing {
+			b.missing[i].excused = true
+		}
+	case n > 0 && b.missing[n-1].seq == seq-1:
+		b.missing = b.missing[:n-1]
+	}
+	if !b.fromZero && b.foreignFirst >= 0 && b.foreignFirst != seq-1 {
+		return badBody(b.foreignFirst, "the ranges hold an entry of another scope that is neither in the period nor its boundary")
+	}
+	for _, doc := range b.docs {
+		if !doc.deleted {
+			b.living++
+		}
+	}
+	if b.keepOpening {
+		b.opening = &opening{docs: maps.Clone(b.docs), missing: slices.Clone(b.missing)}
+	}
+	return nil
+}
+
+// without takes an entry that has no body.
+func (b *bodies) without(seq int64, scope string, inScope bool, at place, body [sha256.Size]byte) error {
+	switch {
+	case at == afterPeriod && b.beyond > 1:
+		return fault.New(fault.Invalid, "the entry has no body, and is neither in the period nor its boundary")
+	case at == afterPeriod:
+	case inScope:
+		b.missing = append(b.missing, missing{seq: seq, scope: scope, body: body})
+	case at == inPeriod:
+		b.foreign++
+	case b.foreignFirst < 0:
+		b.foreignFirst = seq
+	}
+	return nil
+}
+
+// with takes an entry that has a body.
+func (b *bodies) with(e *Entry, scope string, at place) error {
+	b.count++
+	action, ok := textOf(e.member("action"))
+	if !ok {
+		return fault.New(fault.Invalid, "the body has no action")
+	}
+	if action == "body.erase" {
+		if err := b.erase(e, scope); err != nil {
+			return err
+		}
+	}
+	if at == afterPeriod {
+		if action != "body.erase" {
+			return fault.New(fault.Invalid, "the pack must not hold a body from after the period")
+		}
+		return nil
+	}
+	changes, err := e.changes()
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := b.change(e, scope, action, c, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change checks that the document's revision follows the last one known.
+func (b *bodies) change(e *Entry, scope, action string, c change, at place) error {
+	last, known := b.docs[c.key]
+	if !known {
+		last.seq = -1
+	}
+	if skipped := c.rev - last.rev - 1; skipped != 0 {
+		g := gap{last.seq, e.Header.Seq, skipped, fault.New(fault.Invalid, "rev %d of %.40q %.80q follows rev %d", c.rev, c.key.kind, c.key.id, last.rev)}
+		switch {
+		case skipped < 0:
+			return g.reason
+		case strings.HasSuffix(action, ".join") && (!known || last.deleted):
+			// It comes from a scope that the pack may not show.
+		case at == beforePeriod && b.headers != e.Header.Seq+1:
+			// The opening state has only the entries that last wrote something.
+		case countBetween(b.missing, g) >= skipped:
+			b.gaps = append(b.gaps, g) // explained if those are erased
+		default:
+			return g.reason
+		}
+	}
+	if !known { // don't keep the batch's memory
+		c.key = docKey{strings.Clone(c.key.kind), strings.Clone(c.key.id)}
+	}
+	b.docs[c.key] = document{rev: c.rev, seq: e.Header.Seq, scope: scope, body: e.Header.Body, deleted: c.deleted()}
+	return nil
+}
+
+// countBetween counts the entries on the inside of a gap.
+func countBetween(list []missing, g gap) int64 {
+	bySeq := func(m missing, seq int64) int { return cmp.Compare(m.seq, seq) }
+	from, _ := slices.BinarySearchFunc(list, g.from+1, bySeq)
+	to, _ := slices.BinarySearchFunc(list, g.to, bySeq)
+	return int64(to - from)
+}
+
+// erase notes which bodies the entry says were erased.
+func (b *bodies) erase(e *Entry, scope string) error {
+	if outcome, _ := textOf(e.member("outcome")); outcome != "ok" {
+		return nil
+	}
+	return eachObject(e.member("erased"), "erased", func(m []ledger.Member) error {
+		seq, ok1 := intOf(memberOf(m, "seq"))
+		rule, ok2 := textOf(memberOf(m, "rule"))
+		if !ok1 || !ok2 {
+			return fault.New(fault.Invalid, "erased lacks seq or rule")
+		}
+		if _, twice := b.erased[seq]; !twice {
+			action, _ := textOf(memberOf(m, "action"))
+			outcome, _ := textOf(memberOf(m, "outcome"))
+			changed := outcome == "ok" && !strings.HasSuffix(action, ".read")
+			b.erased[seq] = erasure{e.Header.Seq, scope, rule, changed}
+		}
+		return nil
+	})
+}
+
+// named reports whether a body.erase in the same scope and later names the entry.
+func (b *bodies) named(m missing) (e erasure, ok bool) {
+	e, ok = b.erased[m.seq]
+	return e, ok && e.scope == m.scope && e.by > m.seq
+}
+
+// bodiesEnd is the rest of group 4, when all entries have gone by.
+func (v *verifier) bodiesEnd(src *source) error {
+	b := &v.walk.bodies
+	if v.walk.refusal != nil {
+		return v.walk.refusal
+	}
+	if src.bodiesTail != nil {
+		seq := noSeq
+		if tail, ok := src.bodiesTail.(*bodyError); ok {
+			seq = tail.seq
+		}
+		return because(BodiesGroup, bodiesPath, seq, src.bodiesTail)
+	}
+	rules := map[string]int{}
+	var silent []missing // may have held documents that nobody can see any more
+	for _, m := range b.missing {
+		e, ok := b.named(m)
+		if !ok && !m.excused {
+			return refuse(BodiesGroup, bodiesPath, m.seq, "the body of an entry in scope is missing, and no body.erase names it")
+		}
+		if ok {
+			rules[e.rule]++
+		} else {
+			b.fromZero = false
+		}
+		if !ok || e.changed {
+			silent = append(silent, m)
+		}
+	}
+	for _, g := range b.gaps {
+		if countBetween(silent, g) < g.skipped {
+			return because(BodiesGroup, bodiesPath, g.to, g.reason)
+		}
+	}
+	details := []string{fmt.Sprintf("%d bodies", b.count)}
+	for _, rule := range slices.Sorted(maps.Keys(rules)) {
+		details = append(details, fmt.Sprintf("%d bodies erased by rule %s", rules[rule], rule))
+	}
+	if b.foreign > 0 {
+		details = append(details, fmt.Sprintf("%d entries of other scopes in the period, shown by their headers only", b.foreign))
+	}
+	v.passed(BodiesGroup, details...)
+	return nil
+}
