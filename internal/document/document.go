@@ -136,7 +136,6 @@ var types = map[Kind]kindType{
 	KindAddon:         {1, func() Doc { return new(Addon) }},
 	KindAttachment:    {1, func() Doc { return new(Attachment) }},
 	KindSession:       {1, func() Doc { return new(Session) }},
-	KindOperation:     {1, func() Doc { return new(Operation) }},
 	KindImage:         {1, func() Doc { return new(Image) }},
 	KindAttempt:       {1, func() Doc { return new(Attempt) }},
 	KindPack:          {1, func() Doc { return new(Pack) }},

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Kinds of managed services, work in progress and evidence.
+// Kinds of managed services, sessions and evidence.
 const (
 	KindAddon      Kind = "addon"
 	KindAttachment Kind = "attachment"
 	KindSession    Kind = "session"
-	KindOperation  Kind = "operation"
 	KindImage      Kind = "image"
 	KindAttempt    Kind = "attempt"
 	KindPack       Kind = "pack"
@@ -131,45 +130,6 @@ func (s *Session) Keys() []Key {
 
 // Within is the app's space.
 func (s *Session) Within() string { return s.Space }
-
-// Operation states.
-const (
-	OperationRunning   = "running"
-	OperationSucceeded = "succeeded"
-	OperationFailed    = "failed"
-)
-
-// Operation is long work: it goes on after a crash from Step.
-type Operation struct {
-	Base
-	Type     string    `json:"type"` // noun.verb of internal/operation
-	Subject  string    `json:"subject"`
-	App      string    `json:"app"`
-	Scope    string    `json:"scope"`
-	Step     string    `json:"step"`
-	Attempt  int       `json:"attempt"`
-	State    string    `json:"state"`
-	Deadline time.Time `json:"deadline"`
-	By       string    `json:"by"`
-	ByEmail  string    `json:"by_email"`
-	Cause    int64     `json:"cause"` // seq of the entry that started it
-	Message  string    `json:"message"`
-}
-
-// Kind is KindOperation.
-func (*Operation) Kind() Kind { return KindOperation }
-
-// Keys finds operations by subject, and those that run.
-func (o *Operation) Keys() []Key {
-	keys := []Key{{"subject", o.Subject}}
-	if o.State == OperationRunning {
-		keys = append(keys, Key{"running", ""})
-	}
-	return keys
-}
-
-// Within is the scope that the operation works in.
-func (o *Operation) Within() string { return o.Scope }
 
 // Image is a base or service image of the platform, by the recipe it was built from.
 type Image struct {

@@ -191,7 +191,7 @@ func (c *ObserveDynos) Decide(v store.View, _ control.By, _ time.Time, d *contro
 	for _, n := range c.Dynos {
 		if o, ok := old[n.ID]; ok {
 			delete(old, n.ID)
-			if same(o, n) {
+			if SameDyno(o, n) {
 				continue
 			}
 			n.Base = o.Base
@@ -206,7 +206,8 @@ func (c *ObserveDynos) Decide(v store.View, _ control.By, _ time.Time, d *contro
 	return nil
 }
 
-func same(a, b *document.Dyno) bool {
+// SameDyno tells whether two observations of a dyno say the same.
+func SameDyno(a, b *document.Dyno) bool {
 	exit := func(d *document.Dyno) int {
 		if d.ExitCode == nil {
 			return -1

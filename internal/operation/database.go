@@ -1,0 +1,189 @@
+package operation
+
+import (
+	"context"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/postgres"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// database is an add-on with what setting it up needs, unsealed.
+type database struct {
+	addon           *document.Addon
+	space           *document.Space
+	image           string
+	volume          secret.Value
+	admin, password secret.Value
+}
+
+func (r *Runner) database(ctx context.Context, id string) (d database, err error) {
+	if err = r.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		if d.addon, err = store.Get[*document.Addon](v, id); err != nil {
+			return err
+		}
+		if d.space, err = store.Get[*document.Space](v, d.addon.Space); err != nil {
+			return err
+		}
+		images, err := store.Find[*document.Image](v, "name", "postgres")
+		if err == nil && len(images) > 0 {
+			d.image = images[0].Digest
+		}
+		return err
+	}); err != nil {
+		return d, err
+	}
+	for _, x := range []struct {
+		from document.Sealed
+		to   *secret.Value
+	}{{*d.addon.VolumeKey, &d.volume}, {*d.addon.Admin, &d.admin}, {d.addon.Roles[0].Password, &d.password}} {
+		if *x.to, err = r.cfg.Keyring.Open(ctx, x.from.ID, x.from.SHA256); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// databaseCert is how long the certificate of a database lasts; the database
+// gets a new one when it is set up again.
+const databaseCert = 5 * 365 * 24 * time.Hour
+
+// provision sets a database up: volume, certificate, container, role.
+func (r *Runner) provision(ctx context.Context, j store.Job) error {
+	d, err := r.database(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	if d.addon.State != document.AddonProvisioning {
+		return nil
+	}
+	if d.space.State != document.SpaceAllocated {
+		return fault.New(fault.Unavailable, "the space %s is %s", d.space.Name, d.space.State)
+	}
+	if d.image == "" {
+		return fault.New(fault.Unavailable, "the postgres image is not built yet")
+	}
+	if err := r.setUp(ctx, d); err != nil {
+		return r.explain(ctx, j, d.addon, err)
+	}
+	_, err = r.cfg.Kernel.Execute(ctx, &addons.Provisioned{ID: d.addon.ID, Image: d.image}, by(j))
+	return err
+}
+
+func (r *Runner) setUp(ctx context.Context, d database) error {
+	if err := r.cfg.Driver.EnsureVolume(ctx, postgres.Volume(d.addon, d.volume)); err != nil {
+		return err
+	}
+	caKey, err := r.cfg.Keyring.Open(ctx, d.space.CAKey.ID, d.space.CAKey.SHA256)
+	if err != nil {
+		return err
+	}
+	cert, key, err := spaces.Issue(d.space.CA, caKey, []string{addons.Host(d.addon)}, databaseCert, r.cfg.Now())
+	if err != nil {
+		return err
+	}
+	files, err := postgres.TLSFiles(cert, key)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Driver.PutFiles(ctx, d.addon.Volume, "tls", files); err != nil {
+		return err
+	}
+	formation, err := postgres.Formation(d.addon, d.image, d.admin)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Driver.ApplyFormation(ctx, formation); err != nil {
+		return err
+	}
+	if err := r.ready(ctx, d.addon.ID, 3*time.Minute); err != nil {
+		return err
+	}
+	return postgres.Setup(ctx, r.cfg.Driver, d.addon, d.space.CA, d.admin, d.password)
+}
+
+// ready waits until a formation accepts connections.
+func (r *Runner) ready(ctx context.Context, formation string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		o, err := r.cfg.Driver.Observe(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range o.Formations {
+			if f.ID == formation && f.Ready > 0 {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Unavailable, "the database did not accept connections within %s", patience)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// explain records why a database is not there yet, once for each reason.
+func (r *Runner) explain(ctx context.Context, j store.Job, a *document.Addon, cause error) error {
+	message := fault.Message(cause)
+	if message == "" {
+		message = "The database could not be set up; the server's log has the reason. It is tried again."
+	}
+	if a.Message != message {
+		if _, err := r.cfg.Kernel.Execute(ctx, &addons.ProvisionFailed{ID: a.ID, Message: message}, by(j)); err != nil {
+			return err
+		}
+	}
+	// Whatever kind the cause has, the database is still wanted.
+	return fault.Wrap(fault.Unavailable, cause, "set up %s", a.Name)
+}
+
+// deprovision stops a database and destroys its volume. The disposal is
+// recorded only after the key was removed and a read was tried.
+func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
+	var a *document.Addon
+	if err := r.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		a, err = store.Get[*document.Addon](v, j.Ref)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := r.cfg.Driver.RemoveFormation(ctx, a.ID); err != nil {
+		return err
+	}
+	disposal, err := r.dispose(ctx, a.Volume)
+	if err != nil {
+		return err
+	}
+	_, err = r.cfg.Kernel.Execute(ctx, &addons.Disposed{
+		ID: a.ID, KeyRemoved: disposal.KeyRemoved, ReadTried: disposal.ReadTried,
+	}, by(j))
+	return err
+}
+
+// dispose destroys a volume, waiting for what still has files of it open.
+func (r *Runner) dispose(ctx context.Context, volume string) (driver.Disposal, error) {
+	for {
+		d, err := r.cfg.Driver.DestroyVolume(ctx, volume)
+		switch fault.Of(err) {
+		case fault.Conflict:
+			select {
+			case <-ctx.Done():
+				return d, ctx.Err()
+			case <-time.After(time.Second):
+			}
+		case fault.NotFound:
+			// It never came to be, or an earlier try destroyed it.
+			return driver.Disposal{KeyRemoved: true, ReadTried: "there is no such volume"}, nil
+		default:
+			return d, err
+		}
+	}
+}

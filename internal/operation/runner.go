@@ -1,0 +1,146 @@
+// Package operation does the long work that a recorded decision asked for: the
+// release phase, setting up and disposing of databases, one-off dynos.
+//
+// Invariants: a job is in the database from the entry that asked for it until
+// it is done, so it goes on after a crash; it is done at least once, so every
+// step is idempotent and looks at the subject's state first; how it ended is an
+// entry of its own. internal/server runs it.
+package operation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/blob"
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/releases"
+	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/reconcile"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of a Runner.
+type Config struct {
+	reconcile.Processes
+	Kernel *control.Kernel
+	Driver driver.Driver
+	Blobs  *blob.Store
+	Log    *slog.Logger
+	Now    func() time.Time
+	// Parallel bounds the jobs that run at once (default 8).
+	Parallel int
+}
+
+// Runner carries jobs out. Create it with New, run it with Run.
+type Runner struct {
+	cfg     Config
+	outputs outputs
+
+	mu      sync.Mutex
+	running map[int64]bool
+	tries   map[int64]int
+	later   map[int64]time.Time
+}
+
+// New returns a runner.
+func New(cfg Config) *Runner {
+	if cfg.Parallel == 0 {
+		cfg.Parallel = 8
+	}
+	return &Runner{cfg: cfg, running: map[int64]bool{}, tries: map[int64]int{}, later: map[int64]time.Time{}}
+}
+
+// by is the runner as an actor; cause is the seq that asked for the job.
+func by(j store.Job) control.By {
+	b := control.System("operation", ledger.ViaReconciler)
+	b.Cause = &j.Seq
+	return b
+}
+
+// Run looks for jobs at each change until ctx ends, and waits for those that
+// run; they notice ctx too and are done again after the next start.
+func (r *Runner) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		changed := r.cfg.Kernel.Changed()
+		jobs, err := r.cfg.Store.Jobs(ctx, 1000)
+		if err != nil && ctx.Err() == nil {
+			r.cfg.Log.Warn("jobs cannot be read", "error", err)
+		}
+		for _, j := range jobs {
+			if r.take(j) {
+				wg.Go(func() { r.run(ctx, j) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// take claims a job that does not run and is due.
+func (r *Runner) take(j store.Job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[j.ID] || len(r.running) >= r.cfg.Parallel || r.cfg.Now().Before(r.later[j.ID]) {
+		return false
+	}
+	r.running[j.ID] = true
+	return true
+}
+
+func (r *Runner) run(ctx context.Context, j store.Job) {
+	log := r.cfg.Log.With("job", j.ID, "kind", j.Kind, "ref", j.Ref)
+	err := r.do(ctx, j)
+	if fault.Of(err) == fault.NotFound || fault.Of(err) == fault.Conflict {
+		// Its subject is gone, or is past it: nothing is left to do.
+		log.Info("job is moot", "why", err)
+		err = nil
+	}
+	if err == nil {
+		err = r.cfg.Store.JobDone(j.ID)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, j.ID)
+	if err == nil || ctx.Err() != nil {
+		delete(r.tries, j.ID)
+		delete(r.later, j.ID)
+		return
+	}
+	r.tries[j.ID]++
+	r.later[j.ID] = r.cfg.Now().Add(min(time.Minute, time.Second<<min(r.tries[j.ID], 6)))
+	log.Warn("job failed and will be tried again", "tries", r.tries[j.ID], "error", err)
+}
+
+func (r *Runner) do(ctx context.Context, j store.Job) error {
+	switch j.Kind {
+	case releases.JobPhase:
+		return r.releasePhase(ctx, j)
+	case addons.JobProvision:
+		return r.provision(ctx, j)
+	case addons.JobDeprovision:
+		return r.deprovision(ctx, j)
+	case apps.JobStopInstance:
+		return r.cfg.Driver.StopInstance(ctx, j.Ref)
+	case apps.JobStopTask:
+		return r.cfg.Driver.StopTask(ctx, j.Ref)
+	case sessions.JobTask:
+		return r.task(ctx, j)
+	}
+	return fmt.Errorf("a job of an unknown kind: %q", j.Kind)
+}

@@ -1,0 +1,85 @@
+// Package postgres is the managed PostgreSQL: what its container is, how it is
+// set up for an app, what `heroku pg:info` shows of it.
+//
+// Invariants: only TLS and SCRAM lead into a database; an app's role owns its
+// database and nothing else; passwords come from sealed values and go to the
+// server over TLS inside the space. internal/reconcile keeps it running,
+// internal/operation provisions and disposes of it.
+package postgres
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// Port that PostgreSQL listens on.
+const Port = 5432
+
+// UID of the postgres user in its image.
+const UID = 26
+
+const dataDir = "/var/lib/postgresql/data"
+
+// Volume is the encrypted volume of a database.
+func Volume(a *document.Addon, key secret.Value) driver.Volume {
+	return driver.Volume{ID: a.Volume, Space: a.Space, Bytes: a.Bytes, Key: key.Reveal()}
+}
+
+// Formation is the one container of a database. Only formations and tasks that
+// name it as a peer reach it. admin is the superuser's password, which the
+// server needs on its first start.
+func Formation(a *document.Addon, image string, admin secret.Value) (driver.Formation, error) {
+	_, plan, err := addons.FindPlan(a.Service + ":" + a.Plan)
+	if err != nil {
+		return driver.Formation{}, err
+	}
+	return driver.Formation{
+		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v1." + image,
+		Labels: driver.Labels{App: a.App, Source: "heroku", Type: "postgres"}, Quantity: 1, Private: true,
+		Grace: 60 * time.Second, Boot: 3 * time.Minute,
+		Process: driver.Process{
+			Image: image, Args: []string{"/usr/local/bin/postgres-entrypoint"}, UID: UID, Port: Port, ReadOnly: true,
+			Dir: "/var/lib/postgresql",
+			Env: []driver.EnvVar{
+				{Name: "POSTGRES_PASSWORD", Value: string(admin.Reveal())},
+				{Name: "PGDATA", Value: dataDir + "/pgdata"},
+				{Name: "HOME", Value: "/var/lib/postgresql"},
+				{Name: "LANG", Value: "C.UTF-8"},
+				{Name: "PATH", Value: "/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/bin:/bin"},
+			},
+			Limits: driver.Limits{MemoryBytes: plan.Memory, CPUMillis: plan.CPUMillis, PIDs: 512},
+			Mounts: []driver.Mount{{Volume: a.Volume, Path: dataDir}},
+		},
+	}, nil
+}
+
+// TLSFiles is the tar stream that puts certificate and key into the volume's
+// tls directory, owned by the server's user.
+func TLSFiles(certPEM string, key secret.Value) (io.Reader, error) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"server.crt", []byte(certPEM)}, {"server.key", key.Reveal()}} {
+		h := &tar.Header{Name: f.name, Mode: 0o600, Size: int64(len(f.data)), Uid: UID, Gid: UID, Typeflag: tar.TypeReg}
+		if err := w.WriteHeader(h); err != nil {
+			return nil, fmt.Errorf("certificate for the database: %w", err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return nil, fmt.Errorf("certificate for the database: %w", err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("certificate for the database: %w", err)
+	}
+	return &buf, nil
+}
