@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -67,13 +68,19 @@ func (s *space) attach(ctx context.Context, endpoint string) (int, error) {
 	}
 	s.endpoints[endpoint] = ordinal
 	err = inside(s.netns(), func() error {
-		return withHandle(func(h *netlink.Handle) error { return s.plug(ctx, h, endpoint, ordinal, mtu) })
-	})
-	if err == nil {
-		err = inside(ns, func() error {
-			return withHandle(func(h *netlink.Handle) error { return endpointUp(h, s.address(ordinal)) })
+		return withHandle(func(h *netlink.Handle) error {
+			if err := s.plug(ctx, h, endpoint, ordinal, mtu); err != nil {
+				return err
+			}
+			err := inside(ns, func() error {
+				return withHandle(func(h *netlink.Handle) error { return endpointUp(h, s.address(ordinal)) })
+			})
+			if err != nil {
+				return err
+			}
+			return awaitUp(h, linkName(ordinal))
 		})
-	}
+	})
 	if err != nil && !known {
 		return 0, errors.Join(err, s.detach(ctx, endpoint))
 	}
@@ -208,7 +215,7 @@ func (n *Network) Detach(ctx context.Context, spaceID, endpoint string) error {
 func (s *space) detach(ctx context.Context, endpoint string) error {
 	ordinal, known := s.endpoints[endpoint]
 	if known {
-		if err := s.unplug(ctx, ordinal); err != nil {
+		if err := s.unplug(ordinal); err != nil {
 			return err
 		}
 		if err := s.forget(ctx, s.address(ordinal)); err != nil {
@@ -219,16 +226,14 @@ func (s *space) detach(ctx context.Context, endpoint string) error {
 	return removeNS(s.endpointNS(endpoint))
 }
 
-func (s *space) unplug(ctx context.Context, ordinal int) error {
+// unplug removes the link and its connections. Its source stays in the set
+// until the rules are loaded again: a link of that name never has another
+// address.
+func (s *space) unplug(ordinal int) error {
 	address := s.address(ordinal)
 	return inside(s.netns(), func() error {
 		return withHandle(func(h *netlink.Handle) error {
 			if err := removeLink(h, linkName(ordinal)); err != nil {
-				return err
-			}
-			// Adding first makes the deletion succeed when it is not there.
-			element := fmt.Sprintf("element inet %s sources { %q . %s }\n", spaceTable, linkName(ordinal), address)
-			if err := load(ctx, "add "+element+"delete "+element); err != nil {
 				return err
 			}
 			return cut(h, func(f flow) bool { return f.src == address || f.dst == address })
@@ -243,7 +248,7 @@ func (s *space) forget(ctx context.Context, address netip.Addr) error {
 		return nil
 	}
 	s.state.Private = private
-	return s.apply(ctx, false)
+	return s.apply(ctx)
 }
 
 // without is the policy without the address, as server and as client.
@@ -260,44 +265,49 @@ func without(private []Private, address netip.Addr) (out []Private, changed bool
 	return out, changed
 }
 
-// adoptEndpoints finds the endpoints that the kernel and the directory hold.
-// An endpoint without a link is kept: its namespace may have processes, and
-// Attach gives it a link again.
+// adoptEndpoints finds the endpoints that the directory and the kernel hold. A
+// link without an endpoint is what an interrupted Attach left. An endpoint
+// without a link is kept, with an address of its own: its namespace may have
+// processes, Observe shows it, and Attach gives it a link.
 func (s *space) adoptEndpoints() error {
-	return inside(s.netns(), func() error {
-		return withHandle(func(h *netlink.Handle) error {
-			byName, err := links(h)
-			if err != nil {
-				return err
-			}
-			for name, link := range byName {
-				ordinal, ok := linkOrdinal(name)
-				endpoint, aliased := strings.CutPrefix(link.Attrs().Alias, endpointAlias)
-				if !ok || !aliased || !isNS(s.endpointNS(endpoint)) {
-					continue
-				}
-				s.endpoints[endpoint] = ordinal
-				s.last = max(s.last, ordinal)
-			}
-			return nil
-		})
-	})
+	entries, err := os.ReadDir(filepath.Join(s.dir, "endpoints"))
+	if err != nil {
+		return err
+	}
+	err = inside(s.netns(), func() error { return withHandle(s.adoptLinks) })
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, linked := s.endpoints[e.Name()]; linked {
+			continue
+		}
+		if s.endpoints[e.Name()], err = s.free(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// removeEndpointLinks disconnects every endpoint of the calling thread's
-// namespace, whoever still runs in it.
-func removeEndpointLinks(h *netlink.Handle) error {
+func (s *space) adoptLinks(h *netlink.Handle) error {
 	byName, err := links(h)
 	if err != nil {
 		return err
 	}
-	for name := range byName {
-		if _, ok := linkOrdinal(name); !ok {
+	for name, link := range byName {
+		ordinal, ok := linkOrdinal(name)
+		if !ok {
 			continue
 		}
-		if err := removeLink(h, name); err != nil {
-			return err
+		endpoint, aliased := strings.CutPrefix(link.Attrs().Alias, endpointAlias)
+		if !aliased || !isNS(s.endpointNS(endpoint)) {
+			if err := removeLink(h, name); err != nil {
+				return err
+			}
+			continue
 		}
+		s.endpoints[endpoint] = ordinal
+		s.last = max(s.last, ordinal)
 	}
 	return nil
 }

@@ -88,6 +88,33 @@ func (h *host) apply(ctx context.Context) error {
 	return nil
 }
 
+// ensure puts the table back in force if it is not as it was loaded.
+func (h *host) ensure(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now, err := list(ctx, hostTable(h.cfg.Name))
+	if err != nil {
+		return err
+	}
+	if now.digest == h.rules {
+		return nil
+	}
+	h.log.Warn("the host's rules were changed by somebody else; loading them again")
+	return h.apply(ctx)
+}
+
+// strays are the uplinks of spaces that are not known.
+func (h *host) strays(known map[int]bool) (out []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for index := range h.uplinks {
+		if !known[index] {
+			out = append(out, index)
+		}
+	}
+	return out
+}
+
 // reserve finds a block that nothing on the host uses and keeps it by a
 // blackhole route, which other installations see and which stops packets for
 // uplinks that are gone.
@@ -132,12 +159,12 @@ func blackhole(p netip.Prefix) *netlink.Route {
 
 // routed is every destination but the default that some table has a route to.
 func routed(nl *netlink.Handle) ([]netip.Prefix, error) {
-	routes, err := nl.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	all, err := routes(nl, unix.RT_TABLE_UNSPEC)
 	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
+		return nil, err
 	}
 	var out []netip.Prefix
-	for _, r := range routes {
+	for _, r := range all {
 		if p, ok := prefix(r.Dst); ok && p.Bits() > 0 {
 			out = append(out, p)
 		}
@@ -192,9 +219,13 @@ func (h *host) plug(nl *netlink.Handle, name, netns, alias string, hostEnd, spac
 	if err := h.hostEnd(nl, link, hostEnd, spaceEnd); err != nil {
 		return err
 	}
-	return inside(netns, func() error {
+	err = inside(netns, func() error {
 		return withHandle(func(nl *netlink.Handle) error { return spaceEndUp(nl, hostEnd, spaceEnd) })
 	})
+	if err != nil {
+		return err
+	}
+	return awaitUp(nl, name)
 }
 
 func (h *host) hostEnd(nl *netlink.Handle, link netlink.Link, hostEnd, spaceEnd netip.Addr) error {
@@ -296,9 +327,9 @@ func (h *host) forwardOn(ctx context.Context, name string) error {
 
 // leading names the interfaces of all routes to what the rules allow.
 func (h *host) leading(nl *netlink.Handle, rules []outbound) ([]string, error) {
-	routes, err := nl.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	all, err := routes(nl, unix.RT_TABLE_MAIN)
 	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
+		return nil, err
 	}
 	byName, err := links(nl)
 	if err != nil {
@@ -309,7 +340,7 @@ func (h *host) leading(nl *netlink.Handle, rules []outbound) ([]string, error) {
 		byIndex[l.Attrs().Index] = name
 	}
 	var names []string
-	for _, r := range routes {
+	for _, r := range all {
 		dst, ok := prefix(r.Dst)
 		if !ok || h.cfg.Pool.Overlaps(dst) && dst.Bits() > 0 {
 			continue

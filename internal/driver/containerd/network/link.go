@@ -6,10 +6,15 @@ import (
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
+
+// linkGroup marks the near end of every pair.
+const linkGroup = 0x5352
 
 // Both ends of every veth pair have a fixed hardware address and know the
 // other's as a permanent neighbour, so nothing depends on ARP. The addresses
@@ -23,7 +28,7 @@ var (
 // one that peer is open on. Both are down.
 func pair(h *netlink.Handle, near, far string, peer, mtu int) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = near, mtu, nearMAC
+	attrs.Name, attrs.MTU, attrs.HardwareAddr, attrs.Group = near, mtu, nearMAC, linkGroup
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerHardwareAddr, veth.PeerMTU = far, farMAC, uint32(mtu)
 	veth.PeerNamespace = netlink.NsFd(peer)
@@ -54,6 +59,24 @@ func endUp(h *netlink.Handle, link netlink.Link, address netip.Prefix, other net
 	return nil
 }
 
+// awaitUp waits until the kernel has noticed that both ends of a pair are up.
+// The end that was set up first drops what is sent through it until then.
+func awaitUp(h *netlink.Handle, name string) error {
+	const patience = 5 * time.Second
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		link, err := h.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("link %s stays %s", name, link.Attrs().OperState)
+		}
+	}
+}
+
 // removeLink removes a link of the calling thread's namespace, and with it the
 // other end. It is not an error if there is none.
 func removeLink(h *netlink.Handle, name string) error {
@@ -71,6 +94,19 @@ func removeLink(h *netlink.Handle, name string) error {
 	return nil
 }
 
+// removeLinks removes all links of pairs from the calling thread's namespace at
+// once. One by one each would wait for the kernel's grace period.
+func removeLinks() error {
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(linkGroup)))
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove links: %w", err)
+	}
+	return nil
+}
+
 // withHandle runs fn with a netlink handle of the calling thread's namespace.
 func withHandle(fn func(*netlink.Handle) error) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER)
@@ -81,9 +117,31 @@ func withHandle(fn func(*netlink.Handle) error) error {
 	return fn(h)
 }
 
+// whole repeats a listing that a change interrupted: half a list is no answer.
+func whole[T any](list func() (T, error)) (T, error) {
+	const attempts = 20
+	for range attempts - 1 {
+		if v, err := list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return v, err
+		}
+	}
+	return list()
+}
+
+// routes of the table, or of all tables.
+func routes(h *netlink.Handle, table int) ([]netlink.Route, error) {
+	all, err := whole(func() ([]netlink.Route, error) {
+		return h.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	return all, nil
+}
+
 // links of the calling thread's namespace by name.
 func links(h *netlink.Handle) (map[string]netlink.Link, error) {
-	all, err := h.LinkList()
+	all, err := whole(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -98,12 +156,12 @@ func links(h *netlink.Handle) (map[string]netlink.Link, error) {
 // so that nothing needs to be fragmented or discovered.
 func hostMTU(h *netlink.Handle) (int, error) {
 	const ethernet = 1500
-	routes, err := h.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	all, err := routes(h, unix.RT_TABLE_MAIN)
 	if err != nil {
-		return 0, fmt.Errorf("list routes: %w", err)
+		return 0, err
 	}
 	mtu := ethernet
-	for _, r := range routes {
+	for _, r := range all {
 		if p, ok := prefix(r.Dst); !ok || p.Bits() != 0 {
 			continue
 		}

@@ -86,8 +86,21 @@ func (n *Network) adopt(ctx context.Context) error {
 			n.spaces[s.state.Space.ID] = s
 		}
 	}
+	known := map[int]bool{}
+	for _, s := range n.spaces {
+		known[s.state.Space.Index] = true
+	}
+	for _, index := range host.strays(known) {
+		if err := host.disconnect(ctx, index); err != nil {
+			return err
+		}
+	}
 	return nil
 }
+
+// EnsureHost puts the host's rules, among them the edge's, back in force if
+// somebody has changed them. EnsureSpace does so too.
+func (n *Network) EnsureHost(ctx context.Context) error { return n.host.ensure(ctx) }
 
 // Close lets go of Dir and leaves everything in force.
 func (n *Network) Close() error { return n.lock.Close() }

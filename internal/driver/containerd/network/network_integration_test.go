@@ -10,13 +10,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -252,6 +255,18 @@ func fails(t *testing.T, netns, network, address string) {
 	}
 }
 
+// failAll tries all at once, by TCP and UDP: most attempts end by their timeout.
+func failAll(t *testing.T, netns string, addresses ...string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, address := range addresses {
+		for _, network := range []string{"tcp4", "udp4"} {
+			wg.Go(func() { fails(t, netns, network, address) })
+		}
+	}
+	wg.Wait()
+}
+
 func at(a netip.Addr, port int) string { return netip.AddrPortFrom(a, uint16(port)).String() }
 
 func TestInsideASpace(t *testing.T) {
@@ -332,12 +347,7 @@ func TestNothingElseIsReached(t *testing.T) {
 		cases[fmt.Sprintf("the host's address %d", i)] = at(address, port)
 	}
 	before := r.state("one").Denied
-	for what, address := range cases {
-		t.Run(what, func(t *testing.T) {
-			fails(t, a.NetNS, "tcp4", address)
-			fails(t, a.NetNS, "udp4", address)
-		})
-	}
+	failAll(t, a.NetNS, slices.Collect(maps.Values(cases))...)
 	if after := r.state("one").Denied; after < before+uint64(len(cases)) {
 		t.Errorf("%d refusals counted for %d attempts", after-before, 2*len(cases))
 	}
@@ -510,6 +520,7 @@ func internet(t *testing.T, name string, addresses ...string) (netns string) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
+	near := netip.MustParseAddr("203.0.113.1")
 	err = withHandle(func(h *netlink.Handle) error {
 		if err := pair(h, link, "world", int(ns.Fd()), 1400); err != nil {
 			return err
@@ -518,7 +529,6 @@ func internet(t *testing.T, name string, addresses ...string) (netns string) {
 		if err != nil {
 			return err
 		}
-		near := netip.MustParseAddr("203.0.113.1")
 		if err := endUp(h, l, netip.PrefixFrom(near, 32), near.Next(), farMAC); err != nil {
 			return err
 		}
@@ -542,12 +552,15 @@ func internet(t *testing.T, name string, addresses ...string) (netns string) {
 			return err
 		}
 		for _, a := range addresses {
-			if err := endUp(h, world, netip.PrefixFrom(netip.MustParseAddr(a), 32), netip.MustParseAddr("203.0.113.1"), nearMAC); err != nil {
+			if err := endUp(h, world, netip.PrefixFrom(netip.MustParseAddr(a), 32), near, nearMAC); err != nil {
 				return err
 			}
 		}
-		return h.RouteAdd(&netlink.Route{LinkIndex: world.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")), Scope: netlink.SCOPE_LINK})
+		return h.RouteAdd(&netlink.Route{LinkIndex: world.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")), Gw: near.AsSlice(), Flags: int(netlink.FLAG_ONLINK)})
 	})
+	if err := withHandle(func(h *netlink.Handle) error { return awaitUp(h, link) }); err != nil {
+		t.Fatal(err)
+	}
 	return netns
 }
 
@@ -625,19 +638,72 @@ func TestOutbound(t *testing.T) {
 		for _, address := range hostAddresses(t) {
 			targets = append(targets, at(address, port))
 		}
-		for _, target := range targets {
-			fails(t, a.NetNS, "tcp4", target)
-			fails(t, a.NetNS, "udp4", target)
-		}
+		failAll(t, a.NetNS, targets...)
 	})
 
-	t.Run("the host doesn't become a router", func(t *testing.T) {
-		// The world sends to a space, and through the host to itself.
-		fails(t, world, "tcp4", at(a.Address, 5000))
-		_, end := uplinkAddrs(r.host.block, 0)
-		echo(t, r.state("one").NetNS, "0.0.0.0:5002")
-		fails(t, world, "tcp4", at(end, 5002))
+	t.Run("a space has its share of connections", func(t *testing.T) {
+		before := r.state("one").Denied
+		err := inside(a.NetNS, func() error {
+			c, err := net.ListenPacket("udp4", "0.0.0.0:0")
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			for port := range maxOutgoing + 100 {
+				// Errors are the refusals of earlier ones.
+				c.WriteTo([]byte("x"), &net.UDPAddr{IP: net.ParseIP(open), Port: 10_000 + port})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.state("one").Denied - before; got < 50 || got > 150 {
+			t.Errorf("%d of 100 connections over the limit were refused", got)
+		}
+		fails(t, a.NetNS, "tcp4", open+":443")
+		works(t, b.NetNS, "tcp4", open+":443")
 	})
+}
+
+// TestHostIsNoRouter has two neighbours of the host, one of which a space may
+// reach. The host forwards for the space and for nobody else.
+func TestHostIsNoRouter(t *testing.T) {
+	r := newRig(t)
+	base := fmt.Sprintf("198.51.%d", 100+r.host.state.Block%100)
+	one, two := base+".17", base+".18"
+	left := internet(t, r.cfg.Name+"l", one)
+	right := internet(t, r.cfg.Name+"r", two)
+	echo(t, left, "0.0.0.0:80")
+	echo(t, right, "0.0.0.0:80")
+	if err := sysctl("ipv4/conf/"+r.cfg.Name+"lw/forwarding", "0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := sysctl("ipv4/conf/"+r.cfg.Name+"rw/forwarding", "1"); err != nil { // for the answers of the control
+		t.Fatal(err)
+	}
+	rule := driver.Outbound{CIDR: one + "/32", Protocol: "tcp", FromPort: 80, ToPort: 80}
+	r.space("one", 0, rule)
+	a := r.attach("one", "a")
+	echo(t, a.NetNS, "0.0.0.0:80")
+	echo(t, r.state("one").NetNS, "0.0.0.0:81")
+	works(t, a.NetNS, "tcp4", one+":80")
+
+	_, end := uplinkAddrs(r.host.block, 0)
+	fails(t, left, "tcp4", two+":80")
+	fails(t, left, "tcp4", at(a.Address, 80))
+	fails(t, left, "tcp4", at(end, 81))
+
+	// The control: without our rules the host would forward.
+	if err := load(t.Context(), "delete table inet "+hostTable(r.cfg.Name)+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	works(t, left, "tcp4", two+":80")
+	if err := r.EnsureHost(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, left, "tcp4", two+":80")
+	works(t, a.NetNS, "tcp4", one+":80")
 }
 
 func TestEdgeCannotConnectOut(t *testing.T) {

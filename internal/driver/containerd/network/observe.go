@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 )
@@ -86,7 +87,7 @@ func (s *space) observeInside(ctx context.Context, state *SpaceState) error {
 		return err
 	}
 	state.InForce = now.digest != "" && now.digest == s.state.Rules &&
-		slices.Equal(now.sources, s.rules().sourceElements())
+		s.pinned(now.sources)
 	state.Denied = now.counters["denied"].Packets
 	state.Invalid = now.counters["invalid"].Packets
 	return withHandle(func(h *netlink.Handle) error {
@@ -103,12 +104,21 @@ func (s *space) observeInside(ctx context.Context, state *SpaceState) error {
 	})
 }
 
-// sourceElements is what the set of sources must hold, as list gives it.
-func (r spaceRules) sourceElements() []string {
-	out := make([]string, 0, len(r.sources))
-	for _, s := range r.sources {
-		out = append(out, s.link+" . "+s.address.String())
+// pinned says whether the set of sources, as list gives it, has every endpoint
+// and no link with an address that is not its own. Links that are gone may
+// still be there.
+func (s *space) pinned(elements []string) bool {
+	for _, e := range elements {
+		link, address, _ := strings.Cut(e, " . ")
+		ordinal, ok := linkOrdinal(link)
+		if !ok || s.address(ordinal).String() != address {
+			return false
+		}
 	}
-	slices.Sort(out)
-	return out
+	for _, ordinal := range s.endpoints {
+		if !slices.Contains(elements, linkName(ordinal)+" . "+s.address(ordinal).String()) {
+			return false
+		}
+	}
+	return true
 }

@@ -22,7 +22,7 @@ func (n *Network) ApplyPolicy(ctx context.Context, spaceID string, private []Pri
 			return err
 		}
 		s.state.Private = s.present(private)
-		if err := s.apply(ctx, false); err != nil {
+		if err := s.apply(ctx); err != nil {
 			return fmt.Errorf("policy of space %s: %w", spaceID, err)
 		}
 		return nil

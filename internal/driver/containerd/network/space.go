@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -110,6 +109,9 @@ func (n *Network) claim(want Space) (*space, error) {
 // ensure is the whole of EnsureSpace for a space that is locked. Whatever lets
 // more through comes last, whatever lets less through comes first.
 func (n *Network) ensure(ctx context.Context, s *space, want Space, rules []outbound) error {
+	if err := n.host.ensure(ctx); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(s.dir, "endpoints"), 0o711); err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (n *Network) ensure(ctx context.Context, s *space, want Space, rules []outb
 			return err
 		}
 	}
-	if err := s.apply(ctx, false); err != nil {
+	if err := s.apply(ctx); err != nil {
 		return err
 	}
 	if len(rules) == 0 {
@@ -181,8 +183,8 @@ func (s *space) rules() spaceRules {
 }
 
 // apply puts the space's rules in force and cuts the connections that they no
-// longer allow. Unless forced it does nothing if they are in force already.
-func (s *space) apply(ctx context.Context, force bool) error {
+// longer allow. It does nothing if they are in force already.
+func (s *space) apply(ctx context.Context) error {
 	rules := s.rules()
 	bare := rules
 	bare.sources = nil
@@ -192,9 +194,8 @@ func (s *space) apply(ctx context.Context, force bool) error {
 		if err != nil {
 			return err
 		}
-		current := before.digest == s.state.Rules && script == s.state.Script &&
-			slices.Equal(before.sources, rules.sourceElements())
-		if current && !force {
+		current := before.digest == s.state.Rules && script == s.state.Script && s.pinned(before.sources)
+		if current {
 			return nil
 		}
 		rules.counters = before.counters
@@ -272,7 +273,7 @@ func (n *Network) remove(ctx context.Context, s *space) error {
 		return err
 	}
 	if isNS(s.netns()) {
-		if err := inside(s.netns(), func() error { return withHandle(removeEndpointLinks) }); err != nil {
+		if err := inside(s.netns(), removeLinks); err != nil {
 			return err
 		}
 	}
