@@ -34,6 +34,7 @@ type Member struct {
 	Since     time.Time     // when it entered State
 	Restarts  int           // restarts in a row that led to it
 	Ran       time.Duration // of a crashed one: how long it had run
+	Failing   bool          // Fail was carried out; it has not ended yet
 }
 
 // Kind of an action.
@@ -169,7 +170,7 @@ func (r *round) assign(f driver.Formation, places []place, m *Member) {
 
 // watchBoot fails a member that does not accept connections in time.
 func (r *round) watchBoot(f driver.Formation, m Member) {
-	if m.State != driver.Starting || f.Process.Port == 0 || f.Boot <= 0 {
+	if m.State != driver.Starting || m.Failing || f.Process.Port == 0 || f.Boot <= 0 {
 		return
 	}
 	if due := m.Since.Add(f.Boot); r.now.Before(due) {

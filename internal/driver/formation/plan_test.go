@@ -121,6 +121,14 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestPlanFailsOnce(t *testing.T) {
+	m := member(t, 0, "1 new starting 60s")
+	m.Failing = true
+	if actions, wake := policy.Plan(now, []driver.Formation{web(1, true)}, []Member{m}); len(actions) > 0 || !wake.IsZero() {
+		t.Errorf("%v, wake %v", text(actions), wake)
+	}
+}
+
 func TestPlanUnknownFormation(t *testing.T) {
 	actions, _ := policy.Plan(now, nil, []Member{member(t, 0, "1 new up 1h"), member(t, 1, "2 new crashed 1h"), member(t, 2, "3 new draining 1h")})
 	if diff := cmp.Diff([]string{"drain 1 m0", "forget 2 m1"}, text(actions)); diff != "" {

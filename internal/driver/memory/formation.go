@@ -131,7 +131,7 @@ func (d *Driver) members() []formation.Member {
 		if p.formation != "" {
 			list = append(list, formation.Member{
 				ID: p.id, Formation: p.formation, Ordinal: p.ordinal, Revision: p.revision,
-				State: p.state, Since: p.since, Restarts: p.restarts, Ran: p.ran,
+				State: p.state, Since: p.since, Restarts: p.restarts, Ran: p.ran, Failing: p.ctx != nil && p.ctx.Err() != nil,
 			})
 		}
 	}
