@@ -1,0 +1,202 @@
+// Package deploy turns a git push into a build and a release: it lets pushers
+// in, runs the build, and records each step in the pusher's name.
+//
+// internal/server gives it to build/git as Gate and Deployer.
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sort"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/blob"
+	"github.com/strongroom/strongroom/internal/build"
+	"github.com/strongroom/strongroom/internal/build/git"
+	"github.com/strongroom/strongroom/internal/command/config"
+	"github.com/strongroom/strongroom/internal/command/releases"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/reconcile"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of a Deployer.
+type Config struct {
+	reconcile.Processes
+	Kernel *control.Kernel
+	Blobs  *blob.Store
+	Build  *build.Builder
+	// Space is the id of the space whose network builds use.
+	Space string
+	// Authenticate gives the actor behind a request, via git.
+	Authenticate func(r *http.Request) (control.By, error)
+	// WebURL is where an app's default domain is reached, for the pusher.
+	WebURL func(app string) string
+	Log    *slog.Logger
+}
+
+// Deployer implements git.Gate and git.Deployer.
+type Deployer struct{ cfg Config }
+
+// New returns a Deployer.
+func New(cfg Config) *Deployer { return &Deployer{cfg} }
+
+// Authorize implements git.Gate.
+func (d *Deployer) Authorize(r *http.Request, name string, write bool) (git.Repo, error) {
+	by, err := d.cfg.Authenticate(r)
+	if err != nil {
+		return git.Repo{}, err
+	}
+	by.Via = ledger.ViaGit
+	access := &Access{App: name, Write: write}
+	if _, err := d.cfg.Kernel.Execute(r.Context(), access, by); err != nil {
+		return git.Repo{}, err
+	}
+	return git.Repo{App: access.Result.ID, Name: access.Result.Name, Actor: by}, nil
+}
+
+// Deploy implements git.Deployer.
+func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) error {
+	by, ok := push.Repo.Actor.(control.By)
+	if !ok {
+		return fmt.Errorf("deploy: the push has no actor")
+	}
+	start := &releases.StartBuild{App: push.Repo.App, Commit: push.Commit}
+	seq, err := d.cfg.Kernel.Execute(ctx, start, by)
+	if err != nil {
+		return err
+	}
+	var log bytes.Buffer
+	result, buildErr := d.build(ctx, push, start.Build, io.MultiWriter(out, &log))
+	finish := &releases.FinishBuild{ID: start.Build.ID}
+	if err := d.keep(ctx, start.Build.Space, finish, log.Bytes(), result); err != nil {
+		return err
+	}
+	if buildErr != nil {
+		d.cfg.Log.Warn("build failed", "app", push.Repo.Name, "build", start.Build.ID, "error", buildErr)
+		finish.Failed = failure(buildErr)
+	}
+	system := control.System("build", ledger.ViaGit)
+	system.Cause = &seq
+	if _, err := d.cfg.Kernel.Execute(context.WithoutCancel(ctx), finish, system); err != nil {
+		return err
+	}
+	if buildErr != nil {
+		return buildErr
+	}
+	d.tell(out, push, finish)
+	return nil
+}
+
+func failure(err error) string {
+	if m := fault.Message(err); m != "" {
+		return m
+	}
+	return "The build failed."
+}
+
+// build runs the builder on the pushed tree.
+func (d *Deployer) build(ctx context.Context, push git.Push, b *document.Build, out io.Writer) (*build.Result, error) {
+	source, err := push.Archive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	in := build.Input{
+		BuildID: b.ID, App: b.App, AppName: push.Repo.Name, Space: d.cfg.Space, Commit: push.Commit,
+		Source: source, SourceURI: "git+strongroom:" + push.Repo.Name,
+	}
+	if err := d.fill(ctx, &in); err != nil {
+		return nil, err
+	}
+	result, err := d.cfg.Build.Build(ctx, in, out)
+	if err != nil {
+		return nil, err
+	}
+	return &result, nil
+}
+
+// fill adds the app's buildpacks and config vars: a build may need them, as on
+// Heroku.
+func (d *Deployer) fill(ctx context.Context, in *build.Input) error {
+	var cfg *document.Config
+	if err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		list, err := v.Get(document.KindBuildpackList, in.App)
+		if err != nil {
+			return err
+		}
+		if l, ok := list.(*document.BuildpackList); ok {
+			in.Buildpacks = l.URLs
+		}
+		cfg, err = store.Get[*document.Config](v, in.App)
+		return err
+	}); err != nil {
+		return err
+	}
+	values, err := config.Open(ctx, d.cfg.Keyring, cfg)
+	if err != nil {
+		return err
+	}
+	for _, x := range cfg.Vars {
+		in.Env = append(in.Env, driver.EnvVar{Name: x.Name, Value: string(values[x.Name].Reveal())})
+	}
+	return nil
+}
+
+// keep stores the build's bulk evidence and describes the slug.
+func (d *Deployer) keep(ctx context.Context, scope string, f *releases.FinishBuild, log []byte, r *build.Result) error {
+	ctx = context.WithoutCancel(ctx)
+	var err error
+	if f.Log, err = d.put(ctx, scope, log, "text/plain", "build-log"); err != nil || r == nil {
+		return err
+	}
+	if f.SBOM, err = d.put(ctx, scope, r.SBOM, "application/vnd.cyclonedx+json", "sbom"); err != nil {
+		return err
+	}
+	if f.Statement, err = d.put(ctx, scope, r.Provenance, "application/vnd.dsse.envelope.v1+json", "provenance"); err != nil {
+		return err
+	}
+	var used []string
+	for _, b := range r.Buildpacks {
+		used = append(used, b.Name)
+	}
+	f.Buildpack = strings.Join(used, " ")
+	f.Slug = document.Slug{Image: r.Image, Size: r.SlugBytes}
+	for _, p := range r.ProcessTypes {
+		f.Slug.Processes = append(f.Slug.Processes, document.Process{Type: p.Type, Command: p.Command})
+	}
+	if r.Release != "" {
+		f.Slug.Processes = append(f.Slug.Processes, document.Process{Type: "release", Command: r.Release})
+	}
+	sort.Slice(f.Slug.Processes, func(i, j int) bool { return f.Slug.Processes[i].Type < f.Slug.Processes[j].Type })
+	return nil
+}
+
+func (d *Deployer) put(ctx context.Context, scope string, b []byte, mediaType, role string) (*ledger.Blob, error) {
+	ref, err := d.cfg.Blobs.Put(ctx, &scope, bytes.NewReader(b), int64(len(b))+1)
+	if err != nil {
+		return nil, err
+	}
+	return &ledger.Blob{SHA256: ref.SHA256, Size: ref.Size, MediaType: mediaType, Role: role}, nil
+}
+
+// tell says what became of the push.
+func (d *Deployer) tell(out io.Writer, push git.Push, f *releases.FinishBuild) {
+	r := f.Release
+	switch r.Status {
+	case document.ReleaseWaiting:
+		fmt.Fprintf(out, "-----> Release v%d waits for the approval of a second person:\n       strongroom releases:approve v%d --app %s\n", r.Version, r.Version, push.Repo.Name)
+	case document.ReleasePending:
+		fmt.Fprintf(out, "-----> Release v%d runs its release phase\n", r.Version)
+	default:
+		fmt.Fprintf(out, "-----> Released v%d\n       %s deployed to Strongroom\n", r.Version, d.cfg.WebURL(push.Repo.Name))
+	}
+}

@@ -1,0 +1,254 @@
+// Package shell keeps what the API promised to people who want into a running
+// process or a database, and makes it true when they come with the secret: a
+// recorded session for `heroku run`, a tunnel for `heroku pg:psql`.
+//
+// Invariants: session.open is durable before a process or a connection is made,
+// in the name of the person who asked; a promise works once and for a minute.
+// internal/server has the API make promises here; internal/gateway redeems them.
+package shell
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/gateway"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/reconcile"
+	"github.com/strongroom/strongroom/internal/recording"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of a Desk.
+type Config struct {
+	reconcile.Processes
+	Kernel   *control.Kernel
+	Driver   driver.Driver
+	Recorder *recording.Recorder
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Desk keeps promises. It implements gateway.Sessions and gateway.Tunnels.
+type Desk struct {
+	cfg     Config
+	runs    *gateway.Tickets[Offer]
+	tunnels *gateway.Tickets[tunnel]
+}
+
+// Offer is a one-off dyno on record that waits for its owner's terminal.
+type Offer struct {
+	By      control.By
+	Dyno    *document.Dyno
+	Release *document.Release // that it runs
+	Command string            // may hold PHI
+	Env     []driver.EnvVar
+	TTY     bool
+	Cols    int
+	Rows    int
+}
+
+// New returns a desk.
+func New(cfg Config) *Desk {
+	d := &Desk{cfg: cfg}
+	d.runs = gateway.NewTickets(0, d.expired)
+	d.tunnels = gateway.NewTickets[tunnel](0, nil)
+	return d
+}
+
+// Promise returns the secret that starts the process, once and for a minute.
+// If nobody comes, the dyno's end is recorded.
+func (d *Desk) Promise(o Offer) (secret string) { return d.runs.Issue(o) }
+
+// Redeem implements gateway.Sessions.
+func (d *Desk) Redeem(ctx context.Context, secret string, remote netip.Addr) (gateway.Attachment, error) {
+	p, ok := d.runs.Take(secret)
+	if !ok {
+		return gateway.Attachment{}, fault.New(fault.NotFound, "no such secret")
+	}
+	by := p.By
+	by.Via, by.Actor.IP = ledger.ViaRendezvous, remote.String()
+	open := &sessions.Open{App: p.Dyno.App, Dyno: p.Dyno.Name, Type: "run"}
+	if _, err := d.cfg.Kernel.Execute(ctx, open, by); err != nil {
+		d.endRun(p.Dyno.ID, 1)
+		return gateway.Attachment{}, err
+	}
+	a, err := d.start(ctx, p, open.Session)
+	if err != nil {
+		// What was opened is closed: nothing ran, nothing was typed.
+		d.close(ctx, &sessions.Close{ID: open.Session.ID, Why: "could not start"})
+		d.endRun(p.Dyno.ID, 1)
+		return gateway.Attachment{}, err
+	}
+	return a, nil
+}
+
+// start begins the recording, then the process.
+func (d *Desk) start(ctx context.Context, p Offer, s *document.Session) (gateway.Attachment, error) {
+	rec, err := d.cfg.Recorder.Open(ctx, recording.Meta{
+		ID: s.ID, Scope: &s.Space, Command: p.Command, Cols: p.Cols, Rows: p.Rows, Term: term(p.Env), Started: d.cfg.Now(),
+	})
+	if err != nil {
+		return gateway.Attachment{}, err
+	}
+	session, err := d.startTask(ctx, p)
+	if err != nil {
+		if _, serr := rec.Seal(ctx, recording.End{Reason: "could not start"}); serr == nil {
+			rec.Remove()
+		}
+		return gateway.Attachment{}, err
+	}
+	return gateway.Attachment{
+		ID: s.ID, Session: session, Recording: rec, TTY: p.TTY,
+		Close: func(ctx context.Context, end gateway.Ending) error { return d.ended(ctx, p, s, end) },
+	}, nil
+}
+
+func (d *Desk) startTask(ctx context.Context, p Offer) (driver.Session, error) {
+	dyno := p.Dyno
+	var app *document.App
+	var space *document.Space
+	var attachments []*document.Attachment
+	if err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		if app, err = store.Get[*document.App](v, dyno.App); err != nil {
+			return err
+		}
+		if space, err = store.Get[*document.Space](v, dyno.Space); err != nil {
+			return err
+		}
+		attachments, err = store.Find[*document.Attachment](v, "app", dyno.App)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	process, err := d.cfg.Process(ctx, reconcile.Dyno{
+		App: app, Release: p.Release, Space: space, Command: p.Command, Type: "run", Size: dyno.Size,
+		Env: append(slices.Clone(p.Env), driver.EnvVar{Name: "DYNO", Value: dyno.Name}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.cfg.Driver.StartTask(ctx, driver.Task{
+		ID: dyno.ID, Space: dyno.Space, Name: dyno.Name, Process: process, Attach: true, TTY: p.TTY, Rows: p.Rows, Cols: p.Cols,
+		Timeout: 24 * time.Hour, Peers: reconcile.Peers(attachments),
+		Labels: driver.Labels{App: dyno.App, Source: "app", Type: dyno.Type},
+	})
+}
+
+// ended records the end of a session and of its dyno.
+func (d *Desk) ended(ctx context.Context, p Offer, s *document.Session, end gateway.Ending) error {
+	code := 1
+	if end.Exit != nil {
+		code = end.Exit.Code
+	}
+	c := &sessions.Close{ID: s.ID, ExitCode: &code, Bytes: end.In + end.Out, Why: end.Reason}
+	if end.Recording != nil {
+		c.Recording = recordingBlob(end.Recording)
+	}
+	err := d.close(ctx, c)
+	d.endRun(p.Dyno.ID, code)
+	return err
+}
+
+func recordingBlob(s *recording.Sealed) *ledger.Blob {
+	return &ledger.Blob{SHA256: s.Ref.SHA256, Size: s.Ref.Size, MediaType: recording.MediaType, Role: "recording"}
+}
+
+func (d *Desk) close(ctx context.Context, c *sessions.Close) error {
+	_, err := d.cfg.Kernel.Execute(ctx, c, gatewayActor())
+	return err
+}
+
+// endRun records that a one-off dyno is over.
+func (d *Desk) endRun(dyno string, code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := d.cfg.Kernel.Execute(ctx, &sessions.EndRun{Dyno: dyno, ExitCode: code}, gatewayActor()); err != nil && fault.Of(err) != fault.NotFound {
+		d.cfg.Log.Error("the end of a one-off dyno was not recorded", "dyno", dyno, "error", err)
+	}
+}
+
+// expired is for promises that nobody came for.
+func (d *Desk) expired(p Offer) { d.endRun(p.Dyno.ID, 1) }
+
+func gatewayActor() control.By { return control.System("gateway", ledger.ViaRendezvous) }
+
+// Recover seals the sessions that a crash interrupted. Call it before serving.
+func (d *Desk) Recover(ctx context.Context) error {
+	list, err := d.cfg.Recorder.Recover(ctx)
+	if err != nil {
+		d.cfg.Log.Error("a recording could not be sealed and is kept", "error", err)
+	}
+	sealed := map[string]*recording.Sealed{}
+	for i := range list {
+		sealed[list[i].ID] = &list[i]
+	}
+	var open []*document.Session
+	if err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		open, err = store.Find[*document.Session](v, "open", "")
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, s := range open {
+		c := &sessions.Close{ID: s.ID, Interrupted: true, Why: recording.Interrupted}
+		if r := sealed[s.ID]; r != nil {
+			c.Recording, c.Bytes = recordingBlob(r), r.In+r.Out
+		}
+		if err := d.close(ctx, c); err != nil {
+			return fmt.Errorf("close the interrupted session %s: %w", s.ID, err)
+		}
+	}
+	for id := range sealed {
+		if err := d.cfg.Recorder.Remove(id); err != nil {
+			d.cfg.Log.Warn("the working file of a recording was not removed", "session", id, "error", err)
+		}
+	}
+	return d.recoverRuns(ctx)
+}
+
+// recoverRuns ends the attached one-off dynos whose terminals are gone.
+func (d *Desk) recoverRuns(ctx context.Context) error {
+	var gone []string
+	if err := d.cfg.Store.Read(ctx, func(v store.View) error {
+		spaces, err := store.Find[*document.Space](v, "all", "")
+		if err != nil {
+			return err
+		}
+		for _, s := range spaces {
+			dynos, err := store.Find[*document.Dyno](v, "space", s.ID)
+			if err != nil {
+				return err
+			}
+			for _, x := range dynos {
+				if x.Attached {
+					gone = append(gone, x.ID)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, id := range gone {
+		d.endRun(id, 1)
+	}
+	return nil
+}
+
+func term(env []driver.EnvVar) string {
+	for _, e := range env {
+		if e.Name == "TERM" {
+			return e.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,71 @@
+package shell
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/gateway"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/postgres"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// tunnel is a way to a database that waits for its owner's key.
+type tunnel struct {
+	app, addon, name, host string
+	by                     control.By
+}
+
+// Admit promises the actor a way to a database and mints the key for it, which
+// works once. The session is recorded when the key is used.
+func (d *Desk) Admit(by control.By, a *document.Addon) (privateKey secret.Value, err error) {
+	private, public, err := gateway.NewKey(by.Actor.Email)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	d.tunnels.Add(ssh.FingerprintSHA256(public), tunnel{app: a.App, addon: a.ID, name: a.Name, host: addons.Host(a), by: by})
+	return secret.NewValue(private), nil
+}
+
+// Authorize implements gateway.Tunnels.
+func (d *Desk) Authorize(_ context.Context, _ string, key ssh.PublicKey, remote netip.Addr) (gateway.Tunnel, error) {
+	name := ssh.FingerprintSHA256(key)
+	t, ok := d.tunnels.Peek(name)
+	if !ok {
+		return gateway.Tunnel{}, fault.New(fault.Unauthenticated, "no such key")
+	}
+	var id string
+	return gateway.Tunnel{
+		ID: name, Host: t.host, Port: postgres.Port,
+		Open: func(ctx context.Context) error {
+			if _, ok := d.tunnels.Take(name); !ok {
+				return fault.New(fault.Unauthenticated, "the key was used")
+			}
+			by := t.by
+			by.Via, by.Actor.IP = ledger.ViaSSH, remote.String()
+			open := &sessions.Open{App: t.app, Dyno: t.name, Type: "psql"}
+			if _, err := d.cfg.Kernel.Execute(ctx, open, by); err != nil {
+				return err
+			}
+			id = open.Session.ID
+			return nil
+		},
+		Dial: func(ctx context.Context) (io.ReadWriteCloser, error) {
+			return d.cfg.Driver.Dial(ctx, t.addon, postgres.Port)
+		},
+		Close: func(ctx context.Context, end gateway.TunnelEnding) error {
+			return d.close(ctx, &sessions.Close{
+				ID: id, Bytes: end.In + end.Out, Why: fmt.Sprintf("%s after %d connections", end.Reason, end.Channels),
+			})
+		},
+	}, nil
+}
