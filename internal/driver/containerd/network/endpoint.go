@@ -103,7 +103,7 @@ func (s *space) free() (int, error) {
 			return ordinal, nil
 		}
 	}
-	return 0, fault.New(fault.Unavailable, "The space %s has no address left.", s.state.Space.ID)
+	return 0, fault.New(fault.Unavailable, "The space %s has no address left.", s.id)
 }
 
 // plug makes the endpoint's link in the space's namespace. Its source address

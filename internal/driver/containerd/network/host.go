@@ -40,10 +40,12 @@ func openHost(ctx context.Context, cfg Config, log *slog.Logger) (*host, error) 
 	if err := readJSON(h.file, &h.state); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	if h.state.Block >= 0 {
+	if h.state.Block < 0 {
+		h.block = block(cfg.Pool, 0) // until one is found; there is no uplink yet
+	} else if h.state.Pool == cfg.Pool {
 		h.block = block(cfg.Pool, h.state.Block)
 	} else {
-		h.block = block(cfg.Pool, 0) // until one is found; there is no uplink yet
+		return nil, fault.New(fault.Conflict, "The spaces have addresses of %s: remove them before changing the pool.", h.state.Pool)
 	}
 	return h, withHandle(func(nl *netlink.Handle) error {
 		byName, err := links(nl)
@@ -144,7 +146,7 @@ func (h *host) reserve(ctx context.Context, nl *netlink.Handle) error {
 		if err != nil {
 			return fmt.Errorf("reserve %s: %w", candidate, err)
 		}
-		h.state.Block, h.block = n, candidate
+		h.state.Pool, h.state.Block, h.block = h.cfg.Pool, n, candidate
 		if err := writeJSON(h.file, h.state); err != nil {
 			return err
 		}

@@ -83,12 +83,12 @@ func (n *Network) adopt(ctx context.Context) error {
 			return fmt.Errorf("adopt space %s: %w", e.Name(), err)
 		}
 		if s != nil {
-			n.spaces[s.state.Space.ID] = s
+			n.spaces[s.id] = s
 		}
 	}
 	known := map[int]bool{}
 	for _, s := range n.spaces {
-		known[s.state.Space.Index] = true
+		known[s.index] = true
 	}
 	for _, index := range host.strays(known) {
 		if err := host.disconnect(ctx, index); err != nil {
@@ -109,7 +109,7 @@ func (n *Network) Close() error { return n.lock.Close() }
 // must have ended: its rule is removed as well.
 func (n *Network) Uninstall(ctx context.Context) error {
 	for _, s := range n.all() {
-		if err := n.RemoveSpace(ctx, s.state.Space.ID); err != nil {
+		if err := n.RemoveSpace(ctx, s.id); err != nil {
 			return err
 		}
 	}

@@ -723,7 +723,13 @@ func TestEdgeCannotConnectOut(t *testing.T) {
 		}
 	}()
 	target := l.Addr().String()
-	for _, network := range []string{"tcp4", "udp4"} {
+	l6, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l6.Close()
+	targets := map[string]string{"tcp4": target, "udp4": target, "tcp6": l6.Addr().String(), "udp6": l6.Addr().String()}
+	for network, target := range targets {
 		if out, err := runAs(t, testEdgeUID+1, "dial", network, target); err != nil {
 			t.Errorf("%s under another uid should work: %v: %s", network, err, out)
 		}
@@ -1021,5 +1027,212 @@ func TestManyEndpoints(t *testing.T) {
 		attached.Sub(start).Round(time.Millisecond), time.Since(detaching).Round(time.Millisecond))
 	if left := r.state("one").Endpoints; len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestGoldenRulesLoad shows that the golden files are what nft understands.
+func TestGoldenRulesLoad(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.nft")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	netns := filepath.Join(t.TempDir(), "net")
+	if err := makeNS(netns, setupSpace); err != nil {
+		t.Fatal(err)
+	}
+	defer removeNS(netns)
+	for _, file := range files {
+		script := string(read(t, file))
+		// Twice: the second time there is something to be replaced.
+		for range 2 {
+			if err := inside(netns, func() error { return load(t.Context(), script) }); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
+
+func TestNoIPv6(t *testing.T) {
+	r := newRig(t)
+	s := r.space("one", 0, driver.Outbound{CIDR: "198.18.0.0/15", Protocol: "any"})
+	a := r.attach("one", "a")
+	for _, netns := range []string{s.NetNS, a.NetNS} {
+		inNS(t, netns, func(h *netlink.Handle) error {
+			all, err := h.AddrList(nil, netlink.FAMILY_V6)
+			for _, address := range all {
+				if !address.IP.IsLoopback() {
+					t.Errorf("%s has %s", netns, address)
+				}
+			}
+			return err
+		})
+	}
+	err := inside(a.NetNS, func() error {
+		l, err := net.Listen("tcp6", "[::1]:5000")
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	})
+	if err != nil {
+		t.Errorf("an instance's localhost: %v", err)
+	}
+	link, err := net.InterfaceByName(uplinkName(r.cfg.Name, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses, err := link.Addrs()
+	if err != nil || len(addresses) != 1 {
+		t.Errorf("the host's end of the uplink has %v, %v", addresses, err)
+	}
+}
+
+// TestLeftovers makes what a crash in the middle of things leaves.
+func TestLeftovers(t *testing.T) {
+	r := newRig(t)
+	s := r.space("one", 0, driver.Outbound{CIDR: "198.18.0.0/15", Protocol: "any"})
+	r.space("two", 1)
+	a := r.attach("one", "a")
+	// An Attach that ended before its link had an alias, a Detach that ended
+	// before the namespace was removed.
+	inNS(t, s.NetNS, func(h *netlink.Handle) error {
+		ns, err := os.Open(a.NetNS)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		return pair(h, linkName(9), "eth9", int(ns.Fd()), 1400)
+	})
+	half := r.attach("one", "half")
+	inNS(t, s.NetNS, func(h *netlink.Handle) error { return removeLink(h, linkName(3)) })
+	// A space that lost its namespace, as all do when the host restarts.
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	moved := r.cfg
+	moved.Pool = netip.MustParsePrefix("10.64.0.0/10")
+	if _, err := Open(moved, r.log); fault.Of(err) != fault.Conflict {
+		t.Errorf("another pool: %v", err)
+	}
+	if err := removeNS(r.spaces["two"].netns()); err != nil {
+		t.Fatal(err)
+	}
+	// A space whose files are gone and whose uplink is not.
+	ghost := uplinkName(r.cfg.Name, 5)
+	ns, err := os.Open(s.NetNS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	if err := withHandle(func(h *netlink.Handle) error { return pair(h, ghost, "ghost", int(ns.Fd()), 1400) }); err != nil {
+		t.Fatal(err)
+	}
+
+	r.open()
+	if _, err := net.InterfaceByName(ghost); err == nil {
+		t.Error("an uplink of no space was kept")
+	}
+	o, err := r.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Spaces) != 1 || len(o.Spaces[0].Endpoints) != 2 {
+		t.Fatalf("adopted %+v", o.Spaces)
+	}
+	for _, e := range o.Spaces[0].Endpoints {
+		if want := e.ID == "a"; e.Up != want {
+			t.Errorf("endpoint %s: up %v", e.ID, e.Up)
+		}
+	}
+	inNS(t, s.NetNS, func(h *netlink.Handle) error {
+		byName, err := links(h)
+		if byName[linkName(9)] != nil {
+			t.Error("a link of no endpoint was kept")
+		}
+		return err
+	})
+	if again := r.attach("one", "half"); again.NetNS != half.NetNS {
+		t.Errorf("attached again in %s, was %s", again.NetNS, half.NetNS)
+	}
+	echo(t, half.NetNS, "0.0.0.0:5000")
+	works(t, a.NetNS, "tcp4", at(r.attach("one", "half").Address, 5000))
+	r.space("two", 1)
+}
+
+func TestRefusals(t *testing.T) {
+	r := newRig(t)
+	r.space("one", 0)
+	for name, s := range map[string]Space{
+		"index of another": {ID: "two", Index: 0},
+		"index changed":    {ID: "one", Index: 1},
+	} {
+		if _, err := r.EnsureSpace(t.Context(), s); fault.Of(err) != fault.Conflict {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.Attach(t.Context(), "one", "../../etc"); fault.Of(err) != fault.Invalid {
+		t.Errorf("endpoint with a path: %v", err)
+	}
+	stranger := []Private{{Address: netip.MustParseAddr("100.64.16.2")}}
+	if err := r.ApplyPolicy(t.Context(), "one", stranger); fault.Of(err) != fault.Invalid {
+		t.Errorf("policy for another space's address: %v", err)
+	}
+	if err := r.ApplyPolicy(t.Context(), "none", nil); fault.Of(err) != fault.NotFound {
+		t.Errorf("policy of no space: %v", err)
+	}
+	if _, err := r.Listen(t.Context(), "one", "tcp4", "localhost:53"); fault.Of(err) != fault.Invalid {
+		t.Errorf("listen on a name: %v", err)
+	}
+}
+
+// TestManyAtOnce does everything at the same time and looks at the result.
+func TestManyAtOnce(t *testing.T) {
+	r := newRig(t)
+	var wg sync.WaitGroup
+	for index := range 3 {
+		id := "s" + strconv.Itoa(index)
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := range 6 {
+					if _, err := r.EnsureSpace(t.Context(), Space{ID: id, Index: index}); err != nil {
+						t.Error(err)
+						return
+					}
+					endpoint := fmt.Sprintf("e%d-%d", worker, i)
+					e, err := r.Attach(t.Context(), id, endpoint)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if worker == 0 {
+						if err := r.ApplyPolicy(t.Context(), id, []Private{{Address: e.Address}}); err != nil {
+							t.Error(err)
+						}
+					}
+					if _, err := r.Observe(t.Context()); err != nil {
+						t.Error(err)
+					}
+					if i%2 == 0 {
+						if err := r.Detach(t.Context(), id, endpoint); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for index := range 3 {
+		s := r.state("s" + strconv.Itoa(index))
+		seen := map[netip.Addr]bool{}
+		for _, e := range s.Endpoints {
+			if seen[e.Address] || !e.Up {
+				t.Errorf("%+v", e)
+			}
+			seen[e.Address] = true
+		}
+		if len(seen) != 12 || !s.InForce {
+			t.Errorf("%d endpoints, in force %v", len(seen), s.InForce)
+		}
 	}
 }

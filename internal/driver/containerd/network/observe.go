@@ -65,7 +65,7 @@ func (n *Network) Observe(ctx context.Context) (Observation, error) {
 func (s *space) observe(ctx context.Context) (state SpaceState, present bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state = SpaceState{ID: s.state.Space.ID, Index: s.state.Space.Index, SpaceNet: s.net()}
+	state = SpaceState{ID: s.id, Index: s.index, SpaceNet: s.net()}
 	if s.removed {
 		return state, false, nil
 	}

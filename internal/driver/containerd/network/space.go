@@ -37,12 +37,14 @@ type SpaceNet struct {
 // space is a space of this installation. What it says of endpoints is a copy
 // of what the kernel holds.
 type space struct {
-	dir    string
-	pool   netip.Prefix
-	uplink netip.Addr // the space's end, if it is to have an uplink
+	id    string
+	index int
+	dir   string
+	pool  netip.Prefix
 
-	mu        sync.Mutex // held during every change
+	mu        sync.Mutex // held during every change and guards what follows
 	removed   bool
+	uplink    netip.Addr // the space's end, if it is to have an uplink
 	state     spaceState
 	outbound  []outbound     // state.Space.Outbound, checked
 	endpoints map[string]int // ordinals
@@ -52,8 +54,8 @@ type space struct {
 func (s *space) file() string               { return filepath.Join(s.dir, "space.json") }
 func (s *space) netns() string              { return filepath.Join(s.dir, "net") }
 func (s *space) endpointNS(e string) string { return filepath.Join(s.dir, "endpoints", e) }
-func (s *space) subnet() netip.Prefix       { return subnet(s.pool, s.state.Space.Index) }
-func (s *space) alias() string              { return "strongroom space " + s.state.Space.ID }
+func (s *space) subnet() netip.Prefix       { return subnet(s.pool, s.index) }
+func (s *space) alias() string              { return "strongroom space " + s.id }
 func (s *space) address(n int) netip.Addr   { return plus(s.subnet().Addr(), n) }
 func (s *space) net() SpaceNet {
 	return SpaceNet{NetNS: s.netns(), Gateway: gateway, Subnet: s.subnet()}
@@ -86,22 +88,23 @@ func (n *Network) claim(want Space) (*space, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, s := range n.spaces {
-		if id != want.ID && s.state.Space.Index == want.Index {
+		if id != want.ID && s.index == want.Index {
 			return nil, fault.New(fault.Conflict, "The index %d belongs to the space %s.", want.Index, id)
 		}
 	}
 	s := n.spaces[want.ID]
 	if s == nil {
 		s = &space{
+			id:        want.ID,
+			index:     want.Index,
 			dir:       filepath.Join(n.cfg.Dir, "spaces", want.ID),
 			pool:      n.cfg.Pool,
-			state:     spaceState{Space: Space{ID: want.ID, Index: want.Index}},
 			endpoints: map[string]int{},
 		}
 		n.spaces[want.ID] = s
 	}
-	if s.state.Space.Index != want.Index {
-		return nil, fault.New(fault.Conflict, "The space %s has the index %d; it can't change.", want.ID, s.state.Space.Index)
+	if s.index != want.Index {
+		return nil, fault.New(fault.Conflict, "The space %s has the index %d; it can't change.", want.ID, s.index)
 	}
 	return s, nil
 }
@@ -225,7 +228,7 @@ func digest(s string) string {
 // gone, the host was restarted: what is left of it is removed, and EnsureSpace
 // makes it anew.
 func (n *Network) adoptSpace(id string) (*space, error) {
-	s := &space{dir: filepath.Join(n.cfg.Dir, "spaces", id), pool: n.cfg.Pool, endpoints: map[string]int{}}
+	s := &space{id: id, dir: filepath.Join(n.cfg.Dir, "spaces", id), pool: n.cfg.Pool, endpoints: map[string]int{}}
 	err := readJSON(s.file(), &s.state)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -234,11 +237,15 @@ func (n *Network) adoptSpace(id string) (*space, error) {
 		n.log.Warn("space has no namespace any more", "space", id)
 		return nil, s.removeFiles()
 	}
+	if s.state.Space.ID != id {
+		return nil, fmt.Errorf("%s is about the space %s", s.file(), s.state.Space.ID)
+	}
+	s.index = s.state.Space.Index
 	if s.outbound, err = s.state.Space.check(n.cfg.Pool); err != nil {
 		return nil, err
 	}
 	if len(s.outbound) > 0 {
-		_, s.uplink = uplinkAddrs(n.host.block, s.state.Space.Index)
+		_, s.uplink = uplinkAddrs(n.host.block, s.index)
 	}
 	return s, s.adoptEndpoints()
 }
@@ -269,7 +276,7 @@ func (n *Network) RemoveSpace(ctx context.Context, id string) error {
 }
 
 func (n *Network) remove(ctx context.Context, s *space) error {
-	if err := n.host.disconnect(ctx, s.state.Space.Index); err != nil {
+	if err := n.host.disconnect(ctx, s.index); err != nil {
 		return err
 	}
 	if isNS(s.netns()) {

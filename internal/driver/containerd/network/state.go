@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -14,8 +15,9 @@ import (
 
 // installation is what the kernel cannot tell of the host's side.
 type installation struct {
-	Block     int      `json:"block"`     // which block of the pool's upper half is ours
-	Forwarded []string `json:"forwarded"` // interfaces whose forwarding we switched on
+	Pool      netip.Prefix `json:"pool"`
+	Block     int          `json:"block"`     // which block of the pool's upper half is ours
+	Forwarded []string     `json:"forwarded"` // interfaces whose forwarding we switched on
 }
 
 // spaceState is what the kernel cannot tell of a space.
