@@ -70,4 +70,3 @@ type Line struct {
 	Text   string    `json:"text"`
 	Time   time.Time `json:"time"` // zero = now
 }
-

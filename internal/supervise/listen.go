@@ -17,6 +17,12 @@ import (
 // that nobody ever connects to it with the wrong mode or owner.
 const staging = ".new"
 
+// ListenUnix listens on a unix socket of that mode at path, in the place of one
+// that a former process left.
+func ListenUnix(path string, mode os.FileMode) (net.Listener, error) {
+	return listenUnix("unix", path, mode)
+}
+
 func listenUnix(network, path string, mode os.FileMode) (*net.UnixListener, error) {
 	if err := os.Remove(path + staging); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
