@@ -145,6 +145,9 @@ func (p *Pool) create(ctx context.Context, id string, bytes int64) error {
 	if bytes < minBytes || bytes > maxBytes {
 		return fault.New(fault.Invalid, "A volume must have from %d to %d bytes, not %d.", int64(minBytes), int64(maxBytes), bytes)
 	}
+	if err := p.room(imageSize(bytes)); err != nil {
+		return err
+	}
 	next := p.image(id) + ".new"
 	if err := allocate(next, imageSize(bytes)); err != nil {
 		os.Remove(next)
@@ -180,6 +183,22 @@ func journalSize(bytes int64) int64 {
 func imageSize(bytes int64) int64 {
 	size := bytes + bytes/32 + (journalSize(bytes)+16)*mebi
 	return (size + mebi - 1) / mebi * mebi
+}
+
+// hostReserve stays free on the host whatever volumes are asked for.
+const hostReserve = 64 * mebi
+
+// room refuses what does not fit before anything is allocated: an allocation
+// that fails has filled the host's disk for a moment.
+func (p *Pool) room(size int64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(p.dir, &st); err != nil {
+		return err
+	}
+	if free := int64(st.Bavail) * st.Bsize; size > free-hostReserve {
+		return fault.New(fault.Unavailable, "The host has no room for another %d bytes: %d are free.", size, free)
+	}
+	return nil
 }
 
 // allocate makes a file whose blocks are all there: nobody else can use them.

@@ -513,6 +513,26 @@ func fill(name string) error {
 	}
 }
 
+// TestRoomAsPromised makes volumes of several sizes and asks the file system
+// how much can be written.
+func TestRoomAsPromised(t *testing.T) {
+	r := newRig(t)
+	for id, bytes := range map[string]int64{"tiny": minBytes, "small": 100 * mebi, "edge": 1023 * mebi, "large": 3 << 30} {
+		if _, err := r.Ensure(t.Context(), id, newKey(t), bytes, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Statfs_t
+		if err := unix.Statfs(r.data(id), &st); err != nil {
+			t.Fatal(err)
+		}
+		if free := int64(st.Bavail) * st.Bsize; free < bytes {
+			t.Errorf("%s: %d bytes are free of %d", id, free, bytes)
+		} else if free > bytes+bytes/16+64*mebi {
+			t.Errorf("%s: %d bytes are free, %d were asked for", id, free, bytes)
+		}
+	}
+}
+
 func TestNoRoomOnTheHost(t *testing.T) {
 	r := newRig(t)
 	var st unix.Statfs_t
