@@ -26,9 +26,7 @@ func contentOf(f *os.File, entries []Entry, name string) ([]byte, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("the root file system has no /%s", name)
 	}
-	var b bytes.Buffer
-	err := copyContent(&b, f, entries[at])
-	return b.Bytes(), err
+	return entries[at].Content(f)
 }
 
 // volatile lists what differs from one run to the next, or belongs to a host.

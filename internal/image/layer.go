@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -24,6 +25,19 @@ type Entry struct {
 func File(name string, mode int64, uid int, content []byte) Entry {
 	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Uid: uid, Gid: uid, Size: int64(len(content))}
 	return Entry{Header: h, content: content}
+}
+
+// With returns the entry under another header; its content stays.
+func (e Entry) With(h *tar.Header) Entry {
+	e.Header = h
+	return e
+}
+
+// Content reads the entry's content from the file it was listed from.
+func (e Entry) Content(src io.ReaderAt) ([]byte, error) {
+	var b bytes.Buffer
+	err := copyContent(&b, src, e)
+	return b.Bytes(), err
 }
 
 // Directory returns an entry of a directory.
