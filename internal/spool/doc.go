@@ -7,17 +7,18 @@
 //
 // Invariants:
 //
-//   - While spool lives, no line is lost, save when the disk refuses or stalls
-//     for longer than two seconds: then lines are dropped and counted, and the
-//     first line that can be written says how many were. Dynos never wait for a
-//     broken disk.
-//   - Memory is bounded: what is read and not yet written is at most 512 KiB an
-//     app; past that the FIFO holds the writer back.
+//   - While spool lives, no line is lost, save when the disk refuses writes or
+//     stalls for more than two seconds: then what does not fit into memory is
+//     dropped and counted, and a line in its place says how many were. Dynos
+//     never freeze for a broken disk.
+//   - Memory is bounded: reading stops while 256 KiB of an app wait to be
+//     written (one chunk of 16 KiB can exceed that, as records of very short lines
+//     are many times their size: at worst 2 MiB an app). An idle app holds none.
 //   - Ids grow within an app, also across restarts and clock steps.
 //   - A line is visible to queries only when it is in its segment.
 //
-// What a crash may lose: kill -9 loses what was read and not yet written (at most 50 ms
-// or the 512 KiB above), and may cut the one line that was half read. Lines
+// What a crash may lose: kill -9 loses what was read and not yet written (20 ms
+// or 64 KiB, while the disk keeps up), and may cut the one line that was half read. Lines
 // still in a FIFO are read by the next spool. A power failure loses in addition
 // what the kernel had not yet written back: segments are not fsynced line by line. A
 // torn record at a segment's end is cut off when the app is next opened.

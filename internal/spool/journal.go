@@ -30,17 +30,16 @@ type journal struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	pending []byte // encoded records to be written
-	spare   []byte // the former pending, while there is a writer
-	first   uint64 // id of the first record in pending
-	lines   int    // in pending
-	lost    int    // lines that markers in pending account for
-	last    uint64 // newest id given
-	tried   uint64 // newest id that was written or dropped
-	dropped int    // lines that were dropped and of which no marker is pending
-	reason  string // why
-	stalled bool   // a write does not end: drop instead of waiting
-	writing bool   // there is a writer goroutine
+	pending []byte    // encoded records to be written
+	spare   []byte    // the former pending, while there is a writer
+	first   uint64    // id of the first record in pending
+	last    uint64    // newest id given
+	tried   uint64    // newest id that was written, or could not be
+	trouble string    // why writing fails: drop what there is no room for; "" = it does not
+	dropped int       // lines that were dropped since the last marker
+	reason  string    // why
+	writing bool      // there is a writer goroutine
+	told    time.Time // when trouble was last logged
 
 	segments []segment     // oldest first; replaced, never changed in place
 	changed  chan struct{} // closed and replaced after every write and attempt
@@ -87,7 +86,7 @@ type batch struct {
 // none soon: lines are dropped and counted then.
 func (j *journal) begin() batch {
 	j.mu.Lock()
-	if len(j.pending) >= pendingMax && !j.stalled {
+	if len(j.pending) >= pendingMax && j.trouble == "" {
 		j.waitForRoom()
 	}
 	b := batch{j: j, now: time.Now(), drop: len(j.pending) >= pendingMax}
@@ -101,7 +100,7 @@ func (j *journal) begin() batch {
 func (j *journal) waitForRoom() {
 	timeout := time.NewTimer(stallTime)
 	defer timeout.Stop()
-	for len(j.pending) >= pendingMax && !j.stalled {
+	for len(j.pending) >= pendingMax && j.trouble == "" {
 		changed := j.changed
 		j.mu.Unlock()
 		var late bool
@@ -112,8 +111,7 @@ func (j *journal) waitForRoom() {
 		}
 		j.mu.Lock()
 		if late && len(j.pending) >= pendingMax {
-			j.stalled = true
-			j.log.Error("a write does not end; lines are dropped", "after", stallTime)
+			j.fail("writing takes too long", nil)
 		}
 	}
 }
@@ -122,7 +120,8 @@ func (j *journal) waitForRoom() {
 // becomes several lines.
 func (b batch) add(at time.Time, source, dyno string, line []byte) {
 	if b.drop {
-		b.j.drop(1, "writing takes too long")
+		b.j.dropped++
+		b.j.reason = b.j.trouble
 		return
 	}
 	if at.IsZero() {
@@ -135,7 +134,6 @@ func (b batch) add(at time.Time, source, dyno string, line []byte) {
 		text = text[n:]
 	}
 	b.j.put(b.now, at, source, dyno, text)
-	b.j.lines++
 }
 
 // addText adds text that may hold newlines, which would pass for the end of a line
@@ -180,7 +178,7 @@ func (j *journal) wake() {
 		j.writing = true
 		go j.write()
 	}
-	if len(j.pending) >= flushAt {
+	if len(j.pending) >= flushAt && j.trouble == "" {
 		j.hurry()
 	}
 }
@@ -192,10 +190,13 @@ func (j *journal) hurry() {
 	}
 }
 
-// drop counts lines that will not be kept; j.mu is held.
-func (j *journal) drop(lines int, reason string) {
-	j.dropped += lines
-	j.reason = reason
+// fail has what there is no room for be dropped from now on; j.mu is held.
+func (j *journal) fail(reason string, err error) {
+	j.trouble = reason
+	if now := time.Now(); now.Sub(j.told) > time.Minute {
+		j.told = now
+		j.log.Error("log lines cannot be written; what does not fit into memory is dropped", "reason", reason, "error", err)
+	}
 }
 
 // mark adds the line that accounts for dropped ones; j.mu is held.
@@ -205,7 +206,6 @@ func (j *journal) mark(now time.Time) {
 	}
 	text := fmt.Sprintf("spool: %d lines dropped: %s", j.dropped, j.reason)
 	j.put(now, now, "heroku", "spool", []byte(text))
-	j.lost += j.dropped
 	j.dropped = 0
 }
 
@@ -228,13 +228,15 @@ func (j *journal) write() {
 	}
 }
 
-// flush writes what is pending. It says whether there is more by then, and if
-// there is not, that the writer's goroutine ends has been noted.
+// flush writes what is pending, or keeps it for another time. It says whether
+// there is more by then; if there is not, it has noted that the writer ends.
 func (j *journal) flush() (more bool, err error) {
 	j.mu.Lock()
-	j.mark(time.Now())
-	records, first, last, lines, lost := j.pending, j.first, j.last, j.lines, j.lost
-	j.pending, j.lines, j.lost = j.spare, 0, 0
+	if len(j.pending) < pendingMax {
+		j.mark(time.Now())
+	}
+	records, first, last := j.pending, j.first, j.last
+	j.pending = j.spare
 	segments := j.segments
 	j.mu.Unlock()
 
@@ -245,16 +247,14 @@ func (j *journal) flush() (more bool, err error) {
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.segments = segments
-	j.tried, j.stalled = last, false
-	j.spare = records[:0]
+	j.segments, j.tried = segments, last
 	if err != nil {
-		if lost == 0 {
-			j.log.Error("log lines cannot be written; they are dropped", "error", err)
-		}
-		j.drop(lines+lost, reasonOf(err))
-	} else if lost > 0 {
-		j.log.Info("log lines are written again", "dropped", lost)
+		later := j.pending
+		j.pending, j.first = append(records, later...), first
+		j.spare = later[:0]
+		j.fail(reasonOf(err), err)
+	} else {
+		j.spare, j.trouble = records[:0], ""
 	}
 	if pruned != "" {
 		now := time.Now()
@@ -270,7 +270,7 @@ func (j *journal) flush() (more bool, err error) {
 	return more, err
 }
 
-// sync waits until the line of that id was written or dropped.
+// sync waits until the line of that id was written, or writing it was tried.
 func (j *journal) sync(ctx context.Context, id uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

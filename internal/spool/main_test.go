@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,14 +24,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // With this variable set the test binary is a spool process of that Config.
-const spoolConfig = "STRONGROOM_SPOOL_TEST"
+const (
+	spoolConfig   = "STRONGROOM_SPOOL_TEST"
+	spoolListener = "STRONGROOM_SPOOL_TEST_LISTENER" // descriptor 3 is one
+	spoolCall     = "STRONGROOM_SPOOL_TEST_CALL"     // call the spool at this socket instead
+)
 
 func TestMain(m *testing.M) {
 	if cfg := os.Getenv(spoolConfig); cfg != "" {
 		os.Exit(spoolMain(cfg))
+	}
+	if socket := os.Getenv(spoolCall); socket != "" {
+		os.Exit(callMain(socket))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -41,10 +50,26 @@ func spoolMain(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if fd := os.Getenv(spoolListener); fd != "" {
+		var err error
+		if cfg.Listener, err = net.FileListener(os.NewFile(3, "listener")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	if err := Run(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// callMain makes one call and says how it went.
+func callMain(socket string) int {
+	if _, err := Dial(socket).Streams(context.Background()); err != nil {
+		fmt.Println(fault.Of(err), err)
 		return 1
 	}
 	return 0
