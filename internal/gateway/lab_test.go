@@ -162,6 +162,11 @@ func serveForTest(t testing.TB, run func(context.Context, net.Listener) error) (
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
+	return serveListener(t, ln, run)
+}
+
+func serveListener(t testing.TB, ln net.Listener, run func(context.Context, net.Listener) error) (addr string, stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, ln) }()
