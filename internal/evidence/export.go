@@ -1,0 +1,300 @@
+// Package evidence makes evidence packs: reports as queries over the ledger,
+// with the entries and the proofs that nothing in scope was left out.
+//
+// Invariants: the export is on record before it reads; everything is read in
+// pages pinned to the export's own entry, so that a long export holds up
+// nobody; provable reports are computed by the verifier's own code (pack.Rows).
+// internal/api hands packs out.
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/strongroom/strongroom/internal/blob"
+	command "github.com/strongroom/strongroom/internal/command/evidence"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/pack"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of an Exporter.
+type Config struct {
+	Store        store.Store
+	Kernel       *control.Kernel
+	Checkpoints  *control.Checkpoints
+	Blobs        *blob.Store
+	Signer       note.Signer
+	Installation *document.Installation
+	Program      string // "strongroom <version>"
+	Now          func() time.Time
+}
+
+// Exporter makes packs.
+type Exporter struct{ cfg Config }
+
+// New returns an Exporter.
+func New(cfg Config) *Exporter { return &Exporter{cfg} }
+
+// Request says what a pack shall be about.
+type Request struct {
+	Space      string // name or id
+	From, To   time.Time
+	Recordings bool // include session recordings and command lines, which may hold PHI
+}
+
+// Export records the export, calls begin with a file name, and writes the pack
+// to the writer that begin returns.
+func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin func(name string) io.Writer) error {
+	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings}
+	if _, err := x.cfg.Kernel.Execute(ctx, cmd, by); err != nil {
+		return err
+	}
+	_, signed, err := x.cfg.Checkpoints.Sign(ctx)
+	if err != nil {
+		return err
+	}
+	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed}
+	if err := p.plan(); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("evidence-%s-%s-%s.zip", p.space.Name, q.From.UTC().Format("20060102"), q.To.UTC().Format("20060102"))
+	digest, err := p.write(begin(name))
+	if err != nil {
+		return err
+	}
+	_, err = x.cfg.Kernel.Execute(ctx, &command.Issue{ID: cmd.Pack.ID, Manifest: digest}, by)
+	return err
+}
+
+// export is one pack in the making.
+type export struct {
+	*Exporter
+	ctx        context.Context
+	request    Request
+	pack       *document.Pack
+	space      *document.Space
+	signed     []byte
+	checkpoint ledger.Checkpoint
+	period     pack.Period
+	scopes     []string // "" = the installation's own
+	first      int64    // first seq of the period
+	last       int64    // one past the last seq of the period
+	opening    []int64  // seqs that hold the opening state, before the period
+	ranges     []ledger.Range
+	blobs      map[string]blobRef
+}
+
+type blobRef struct {
+	scope *string
+	role  string
+	at    int64
+}
+
+// plan finds what the pack must hold.
+func (p *export) plan() error {
+	text, _, _ := bytes.Cut(p.signed, []byte("\n\n"))
+	var err error
+	if p.checkpoint, err = ledger.ParseCheckpoint(string(text) + "\n"); err != nil {
+		return err
+	}
+	p.period = pack.Period{From: pack.Time{Time: p.pack.From}, To: pack.Time{Time: p.pack.To}}
+	if p.first, err = p.cfg.Store.SizeAt(p.ctx, p.pack.From); err != nil {
+		return err
+	}
+	if p.last, err = p.cfg.Store.SizeAt(p.ctx, p.pack.To); err != nil {
+		return err
+	}
+	if err := p.findScopes(); err != nil {
+		return err
+	}
+	if err := p.findOpening(); err != nil {
+		return err
+	}
+	p.ranges = ranges(p.opening, max(p.first-1, 0), p.last+1)
+	return p.findBlobs()
+}
+
+// findScopes lists the space, every team that owned it, and the installation.
+func (p *export) findScopes() error {
+	history, err := p.cfg.Store.History(p.ctx, document.KindSpace, p.pack.Scope)
+	if err != nil {
+		return err
+	}
+	p.scopes = []string{"", p.pack.Scope}
+	for _, seq := range history {
+		if err := p.cfg.Store.At(p.ctx, seq+1, func(v store.View) error {
+			s, err := store.Get[*document.Space](v, p.pack.Scope)
+			if err != nil {
+				return err
+			}
+			p.space = s
+			if !slices.Contains(p.scopes, s.Team) {
+				p.scopes = append(p.scopes, s.Team)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findOpening lists the entries before the period that last wrote a document
+// in scope that was living then.
+func (p *export) findOpening() error {
+	seen := map[int64]bool{}
+	for _, kind := range document.Kinds() {
+		list, err := p.cfg.Store.Changed(p.ctx, kind, p.first)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if seen[c.Seq] {
+				continue
+			}
+			holds, err := p.holdsLiving(kind, c)
+			if err != nil {
+				return err
+			}
+			if holds {
+				seen[c.Seq] = true
+				p.opening = append(p.opening, c.Seq)
+			}
+		}
+	}
+	slices.Sort(p.opening)
+	return nil
+}
+
+func (p *export) holdsLiving(kind document.Kind, c store.Change) (bool, error) {
+	r, err := p.cfg.Store.Entry(p.ctx, c.Seq)
+	if err != nil || !p.inScope(r.Header.Scope) || r.Body == nil {
+		return false, err
+	}
+	body, err := ledger.ParseBody(r.Body)
+	if err != nil {
+		return false, &store.Damage{Seq: c.Seq, What: "its body cannot be read"}
+	}
+	for _, x := range body.Changes {
+		if x.Kind == string(kind) && x.ID == c.ID {
+			return !x.Deleted(), nil
+		}
+	}
+	return false, nil
+}
+
+func (p *export) inScope(scope *string) bool {
+	s := ""
+	if scope != nil {
+		s = *scope
+	}
+	return slices.Contains(p.scopes, s)
+}
+
+// ranges joins single entries before a with the range [a, b).
+func ranges(single []int64, a, b int64) []ledger.Range {
+	var out []ledger.Range
+	add := func(lo, hi int64) {
+		if n := len(out); n > 0 && lo <= out[n-1].To {
+			out[n-1].To = max(out[n-1].To, hi)
+			return
+		}
+		out = append(out, ledger.Range{From: lo, To: hi})
+	}
+	for _, s := range single {
+		if s < a {
+			add(s, s+1)
+		}
+	}
+	add(a, b)
+	return out
+}
+
+// records reads the entries of the pack's ranges, by seq.
+func (p *export) records() iter.Seq2[*store.Record, error] {
+	return func(yield func(*store.Record, error) bool) {
+		for _, r := range p.ranges {
+			for at := r.From; at < r.To; {
+				list, err := p.cfg.Store.Entries(p.ctx, store.Query{FromSeq: at, ToSeq: r.To, Limit: 2000})
+				if err == nil && len(list) == 0 {
+					err = &store.Damage{Seq: at, What: "it is missing"}
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for i := range list {
+					if !yield(&list[i], nil) {
+						return
+					}
+				}
+				at = list[len(list)-1].Header.Seq + 1
+			}
+		}
+	}
+}
+
+// shown tells whether the pack holds an entry's body: those of the period and
+// of the opening state, in scope and not erased.
+func (p *export) shown(r *store.Record) bool {
+	if r.Body == nil || !p.inScope(r.Header.Scope) {
+		return false
+	}
+	if r.Header.Seq >= p.first && r.Header.Seq < p.last {
+		return true
+	}
+	_, ok := slices.BinarySearch(p.opening, r.Header.Seq)
+	return ok
+}
+
+// entries are those whose bodies the pack holds.
+func (p *export) entries() iter.Seq2[*pack.Entry, error] {
+	return func(yield func(*pack.Entry, error) bool) {
+		for r, err := range p.records() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !p.shown(r) {
+				continue
+			}
+			e, err := pack.NewEntry(r.Header.Append(nil), r.Body)
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// findBlobs lists the bulk evidence that the period's bodies name.
+func (p *export) findBlobs() error {
+	p.blobs = map[string]blobRef{}
+	for r, err := range p.records() {
+		if err != nil {
+			return err
+		}
+		if !p.shown(r) || r.Header.Seq < p.first || !bytes.Contains(r.Body, []byte(`"blobs":`)) {
+			continue
+		}
+		body, err := ledger.ParseBody(r.Body)
+		if err != nil {
+			return &store.Damage{Seq: r.Header.Seq, What: "its body cannot be read"}
+		}
+		for _, b := range body.Blobs {
+			if _, ok := p.blobs[b.SHA256]; !ok {
+				p.blobs[b.SHA256] = blobRef{r.Header.Scope, b.Role, r.Header.Seq}
+			}
+		}
+	}
+	return nil
+}

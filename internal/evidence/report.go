@@ -1,0 +1,152 @@
+package evidence
+
+import "github.com/strongroom/strongroom/internal/pack"
+
+// Definition is a report of a pack: what makes its provable CSV, and what a
+// reader is told about it.
+type Definition struct {
+	Name    string // of its files
+	Title   string
+	Says    string // what it answers, in words
+	Covers  string // the predicate, in words
+	Actions []string
+	Kind    string // of documents; the state at the period's end
+	Columns []pack.Column
+}
+
+// who are the columns that say who did something and how.
+var who = []pack.Column{
+	{"who", "/body/actor/email"}, {"kind of actor", "/body/actor/kind"}, {"roles", "/body/actor/roles"}, {"via", "/body/via"},
+	{"address", "/body/actor/ip"}, {"client", "/body/actor/user_agent"}, {"mfa", "/body/actor/mfa"},
+}
+
+func columns(groups ...[]pack.Column) []pack.Column {
+	out := []pack.Column{pack.SeqColumn}
+	for _, g := range groups {
+		out = append(out, g...)
+	}
+	return out
+}
+
+var when = []pack.Column{{"time", "/header/time"}, {"action", "/body/action"}, {"outcome", "/body/outcome"}}
+
+// Definitions are the reports that every pack has.
+var Definitions = []Definition{
+	{
+		Name: "deployments", Title: "Deployments",
+		Says:    "Which code went live, when, who pushed it, who approved it, and what it replaced.",
+		Covers:  "every release of an app in scope that became current in the period",
+		Actions: []string{"release.live"},
+		Columns: columns([]pack.Column{
+			{"time", "/header/time"}, {"release", "/body/target/name"}, {"app id", "/body/app"},
+			{"description", "/body/changes/0/doc/description"}, {"commit", "/body/changes/0/doc/commit"},
+			{"image", "/body/changes/0/doc/image"}, {"sbom", "/body/changes/0/doc/sbom"}, {"provenance", "/body/changes/0/doc/provenance"},
+			{"pushed by", "/body/changes/0/doc/by_email"}, {"approvals required", "/body/changes/0/doc/required"},
+			{"approved by", "/body/changes/0/doc/approvals/0/email"}, {"approved at", "/body/changes/0/doc/approvals/0/at"},
+			{"approvals", "/body/changes/0/doc/approvals"}, {"live at", "/body/changes/0/doc/live_at"},
+			{"replaces version", "/body/changes/0/doc/replaces"}, {"cause", "/body/cause"},
+		}),
+	},
+	{
+		Name: "approvals", Title: "Approvals",
+		Says:    "Every attempt to approve a release, also those that were refused.",
+		Covers:  "every entry release.approve and release.rollback in the period, whatever its outcome",
+		Actions: []string{"release.approve", "release.rollback"},
+		Columns: columns(when, []pack.Column{{"release", "/body/target/name"}}, who, []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+	},
+	{
+		Name: "config-changes", Title: "Configuration changes",
+		Says:    "Which config vars were set or removed, by whom. Names only: values are sealed and in no report.",
+		Covers:  "every entry in the period that set or removed config vars of an app in scope",
+		Actions: []string{"config.set", "addon.create", "addon.provision", "addon.attach", "addon.detach", "addon.destroy"},
+		Columns: columns(when, []pack.Column{{"target", "/body/target/name"}, {"details", "/body/details"}}, who, []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}),
+	},
+	{
+		Name: "access-events", Title: "Access events",
+		Says:   "Log-ins, tokens and keys, and every read of something sensitive: config values, credentials, logs, code, recordings, evidence.",
+		Covers: "every entry in the period of the actions listed in reports/index.json, whatever its outcome",
+		Actions: []string{
+			"account.login", "token.create", "token.revoke", "key.add", "key.remove", "config.read", "credential.read", "log.read",
+			"repository.read", "repository.push", "session.open", "session.play", "evidence.export", "evidence.issue",
+		},
+		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
+			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+	},
+	{
+		Name: "sessions", Title: "Sessions",
+		Says:    "Who had a terminal in a running process or a connection to a database, for how long, and the digest of the recording.",
+		Covers:  "every entry session.open and session.close in the period",
+		Actions: []string{"session.open", "session.close"},
+		Columns: columns(when, []pack.Column{
+			{"session", "/body/target/id"}, {"where", "/body/changes/0/doc/dyno"}, {"type", "/body/changes/0/doc/type"},
+			{"whose", "/body/changes/0/doc/by_email"}, {"state", "/body/changes/0/doc/state"}, {"exit code", "/body/changes/0/doc/exit_code"},
+			{"bytes", "/body/changes/0/doc/bytes"}, {"recording", "/body/changes/0/doc/recording"},
+		}, who, []pack.Column{{"told", "/body/error"}}),
+	},
+	{
+		Name: "access-changes", Title: "Changes of access",
+		Says:   "Accounts made and suspended, roles given and taken, policies changed, and the second persons who decided.",
+		Covers: "every entry in the period of the actions listed in reports/index.json, whatever its outcome",
+		Actions: []string{
+			"account.create", "account.suspend", "team.create", "role.grant", "role.revoke", "policy.update",
+			"request.grant", "request.refuse", "collaborator.add", "collaborator.remove",
+		},
+		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
+			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+	},
+	{
+		Name: "space-changes", Title: "Changes of spaces",
+		Says:    "Spaces made and destroyed, and who may connect to them.",
+		Covers:  "every entry in the period that changed a space in scope, its apps' domains or certificates",
+		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.destroy", "space.gone", "app.create", "app.update", "app.destroy", "domain.add", "domain.update", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
+		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
+			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}),
+	},
+	{
+		Name: "users", Title: "Users", Says: "Every account of the installation at the end of the period.",
+		Covers: "every account that existed at the end of the period", Kind: "account",
+		Columns: columns([]pack.Column{
+			{"account", "/doc/id"}, {"email", "/doc/email"}, {"name", "/doc/name"}, {"operator", "/doc/operator"},
+			{"suspended", "/doc/suspended"}, {"created at", "/doc/created_at"}, {"created by", "/doc/created_by"},
+		}),
+	},
+	{
+		Name: "grants", Title: "Grants", Says: "Who holds which role in the team, since when, given by whom, with which second person.",
+		Covers: "every membership of the team that existed at the end of the period", Kind: "member",
+		Columns: columns([]pack.Column{
+			{"email", "/doc/email"}, {"account", "/doc/account"}, {"team", "/doc/team"}, {"roles", "/doc/roles"}, {"granted by", "/doc/granted_by"},
+		}),
+	},
+	{
+		Name: "collaborators", Title: "Collaborators", Says: "Who has access to single apps.",
+		Covers: "every collaborator of an app in scope at the end of the period", Kind: "collaborator",
+		Columns: columns([]pack.Column{
+			{"email", "/doc/email"}, {"account", "/doc/account"}, {"app", "/doc/app"}, {"permissions", "/doc/permissions"}, {"granted by", "/doc/granted_by"},
+		}),
+	},
+	{
+		Name: "exceptions", Title: "Exceptions", Says: "What should have had a second person and had none, with the reason given: compensating controls to look at.",
+		Covers: "every exception ever made in the team, as of the end of the period", Kind: "exception",
+		Columns: columns([]pack.Column{
+			{"what", "/doc/what"}, {"subject", "/doc/subject"}, {"by", "/doc/by_email"}, {"reason", "/doc/reason"}, {"at", "/doc/created_at"},
+		}),
+	},
+	{
+		Name: "attempts", Title: "Attempts", Says: "What must not work and was tried: from where, at what, and whether it was refused.",
+		Covers: "the last result of every attempt on record for the space at the end of the period", Kind: "attempt",
+		Columns: columns([]pack.Column{
+			{"attempt", "/doc/name"}, {"from", "/doc/from"}, {"target", "/doc/target"}, {"refused", "/doc/refused"},
+			{"result", "/doc/result"}, {"times", "/doc/count"}, {"last", "/doc/updated_at"},
+		}),
+	},
+}
+
+// Report is the definition as the pack's index has it.
+func (d Definition) Report(period pack.Period) pack.Report {
+	r := pack.Report{CSV: "reports/" + d.Name + ".csv", Type: pack.Events, Actions: d.Actions, Columns: d.Columns}
+	if d.Kind != "" {
+		at := period.To
+		r.Type, r.Kind, r.At, r.Actions = pack.State, d.Kind, &at, nil
+	}
+	return r
+}

@@ -1,0 +1,167 @@
+package evidence
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/pack"
+)
+
+// write writes the pack and returns the manifest's digest.
+func (p *export) write(out io.Writer) (digest string, err error) {
+	w, err := pack.Create(out, p.manifest())
+	if err != nil {
+		return "", err
+	}
+	for _, step := range []func(*pack.Writer) error{
+		func(w *pack.Writer) error { return w.AddCheckpoint(p.signed) },
+		func(w *pack.Writer) error { return w.AddKeys(p.cfg.Installation.LogKey) },
+		p.writeHeaders, p.writeBodies, p.writeProof, p.writeReports, p.writeBlobs,
+	} {
+		if err := step(w); err != nil {
+			return "", err
+		}
+	}
+	return w.Close(p.cfg.Signer)
+}
+
+func (p *export) manifest() pack.Manifest {
+	m := pack.Manifest{
+		Installation: p.cfg.Installation.ID, Scope: pack.Asked{Spaces: p.pack.Spaces}, Period: p.period,
+		CreatedAt: pack.Time{Time: p.cfg.Now().UTC()}, Program: p.cfg.Program, BlobsLeftOut: []pack.LeftOut{},
+	}
+	for _, s := range p.scopes {
+		if s == "" {
+			m.Scopes = append(m.Scopes, nil)
+			continue
+		}
+		m.Scopes = append(m.Scopes, &s)
+	}
+	return m
+}
+
+func (p *export) writeHeaders(w *pack.Writer) error {
+	out, err := w.AddHeaders()
+	if err != nil {
+		return err
+	}
+	var line []byte
+	for r, err := range p.records() {
+		if err != nil {
+			return err
+		}
+		line = append(r.Header.Append(line[:0]), '\n')
+		if _, err := out.Write(line); err != nil {
+			return fmt.Errorf("write headers: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *export) writeBodies(w *pack.Writer) error {
+	out, err := w.AddBodies()
+	if err != nil {
+		return err
+	}
+	var line []byte
+	for r, err := range p.records() {
+		if err != nil {
+			return err
+		}
+		if !p.shown(r) {
+			continue
+		}
+		line = pack.AppendBodyLine(line[:0], r.Header.Seq, r.Salt, r.Body)
+		if _, err := out.Write(line); err != nil {
+			return fmt.Errorf("write bodies: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *export) writeProof(w *pack.Writer) error {
+	proof, err := ledger.ProveRanges(p.ranges, p.checkpoint.Size, p.cfg.Store.Hashes(p.ctx))
+	if err != nil {
+		return fmt.Errorf("prove the ranges: %w", err)
+	}
+	return w.AddRangeProof(p.ranges, proof)
+}
+
+// writeReports writes each provable CSV, and the readable pages made from the
+// same rows.
+func (p *export) writeReports(w *pack.Writer) error {
+	var index []pack.Report
+	var pages []page
+	for _, d := range Definitions {
+		r := d.Report(p.period)
+		out, err := w.Add(r.CSV)
+		if err != nil {
+			return err
+		}
+		var kept bytes.Buffer
+		if err := pack.WriteCSV(io.MultiWriter(out, &kept), r, p.period, p.entries()); err != nil {
+			return fmt.Errorf("report %s: %w", d.Name, err)
+		}
+		index = append(index, r)
+		pages = append(pages, page{d, kept.Bytes()})
+	}
+	if err := w.AddReports(index); err != nil {
+		return err
+	}
+	return p.writePages(w, pages)
+}
+
+// page is a report with its CSV.
+type page struct {
+	Definition
+	csv []byte
+}
+
+// shownRoles are the blobs that hold no PHI by their nature.
+var shownRoles = []string{"sbom", "provenance"}
+
+// recordedRoles may hold PHI: they come along only when that was asked for.
+var recordedRoles = []string{"recording", "command"}
+
+func (p *export) writeBlobs(w *pack.Writer) error {
+	for _, digest := range slices.Sorted(maps.Keys(p.blobs)) {
+		b := p.blobs[digest]
+		var err error
+		switch {
+		case slices.Contains(shownRoles, b.role), p.request.Recordings && slices.Contains(recordedRoles, b.role):
+			err = p.writeBlob(w, digest, b)
+		case slices.Contains(recordedRoles, b.role):
+			err = w.LeaveOut(digest, "recordings and command lines may hold PHI and were not asked for")
+		default:
+			err = w.LeaveOut(digest, b.role+": not part of the pack")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *export) writeBlob(w *pack.Writer, digest string, b blobRef) error {
+	in, err := p.cfg.Blobs.Get(p.ctx, b.scope, digest)
+	if fault.Of(err) == fault.NotFound {
+		return w.LeaveOut(digest, "no longer in the blob store")
+	}
+	if err != nil {
+		return fmt.Errorf("blob of entry %d: %w", b.at, err)
+	}
+	defer in.Close()
+	out, err := w.AddBlob(digest)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return fmt.Errorf("blob of entry %d: %w", b.at, err)
+	}
+	return nil
+}

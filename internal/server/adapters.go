@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"net"
+
+	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/shell"
+)
+
+// adapters fit the parts to the small interfaces that the API declares.
+type adapters struct{ *parts }
+
+// Offer implements api.Terminals.
+func (a *adapters) Offer(_ context.Context, by control.By, t api.Terminal) (string, error) {
+	offer := shell.Offer{
+		By: by, Dyno: t.Dyno, Release: t.Release, Command: t.Command, TTY: t.TTY, Rows: t.Rows, Cols: t.Cols,
+	}
+	for _, e := range t.Env {
+		offer.Env = append(offer.Env, driver.EnvVar{Name: e.Name, Value: e.Value})
+	}
+	_, port, err := net.SplitHostPort(a.cfg.Rendezvous)
+	if err != nil {
+		return "", err
+	}
+	return "rendezvous://" + net.JoinHostPort(a.cfg.Host, port) + "/" + a.desk.Promise(offer), nil
+}
+
+// Admit implements api.Bastion.
+func (a *adapters) Admit(_ context.Context, by control.By, addon *document.Addon) (string, secret.Value, error) {
+	key, err := a.desk.Admit(by, addon)
+	return a.cfg.BastionHost, key, err
+}
+
+// Egress implements api.Network.
+func (a *adapters) Egress(ctx context.Context, space string) ([]string, error) {
+	o, err := a.driver.Observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{}
+	for _, s := range o.Spaces {
+		if s.ID == space && s.Egress != "" {
+			out = append(out, s.Egress)
+		}
+	}
+	return out, nil
+}

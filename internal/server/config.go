@@ -1,0 +1,109 @@
+// Package server composes the unprivileged server from its parts, in the order
+// of their dependencies, and runs it. It is the only package that may import
+// everything; internal/cli's `server` and `init` and the tests call it.
+package server
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/fault"
+)
+
+// Config of a server. Zero values mean the defaults named.
+type Config struct {
+	// Data is the installation's directory; default /var/lib/strongroom.
+	Data string `json:"data"`
+	// Run holds sockets and what a reboot may forget; default /run/strongroom.
+	Run string `json:"run"`
+	// Host is the name under which people reach the API. Because of how the
+	// heroku CLI treats other names, it must be "localhost" or contain
+	// "localhost". Default "localhost".
+	Host string `json:"host"`
+	// API, Rendezvous and Bastion are addresses to listen on. Defaults
+	// 127.0.0.1:5443, 127.0.0.1:5444 and 127.0.0.1:5422. The heroku CLI reaches
+	// bastions on port 22 only: give the bastion that port of an address of its own.
+	API        string `json:"api"`
+	Rendezvous string `json:"rendezvous"`
+	Bastion    string `json:"bastion"`
+	// BastionHost is the name or address that clients are told to reach the
+	// bastion at; default: that of Bastion.
+	BastionHost string `json:"bastion_host"`
+	// Domain is where apps are reached: <app>.<Domain>; default "apps.localhost".
+	Domain string `json:"domain"`
+	// EdgePort is the port that the edge serves apps on, for the URLs shown;
+	// default 443.
+	EdgePort int `json:"edge_port"`
+	// MasterKey is the file of the master key; default Data/secrets/master.key.
+	MasterKey string `json:"master_key"`
+	// Images holds the archives of the platform's images; default Data/images.
+	Images string `json:"images"`
+	// Build is how build containers reach package registries.
+	Build BuildConfig `json:"build"`
+	// Version of the program.
+	Version string `json:"-"`
+}
+
+// BuildConfig is how build containers reach package registries.
+type BuildConfig struct {
+	// Registry is the npm registry's address; "" = npm's own default.
+	Registry string `json:"registry"`
+	// CAFile holds certificates that builds trust besides the distribution's.
+	CAFile string `json:"ca_file"`
+	// Proxy and NoProxy are the usual variables.
+	Proxy   string `json:"proxy"`
+	NoProxy string `json:"no_proxy"`
+}
+
+func (c *Config) defaults() error {
+	def := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	def(&c.Data, "/var/lib/strongroom")
+	def(&c.Run, "/run/strongroom")
+	def(&c.Host, "localhost")
+	def(&c.API, "127.0.0.1:5443")
+	def(&c.Rendezvous, "127.0.0.1:5444")
+	def(&c.Bastion, "127.0.0.1:5422")
+	def(&c.Domain, "apps.localhost")
+	def(&c.MasterKey, filepath.Join(c.Data, "secrets", "master.key"))
+	def(&c.Images, filepath.Join(c.Data, "images"))
+	if c.EdgePort == 0 {
+		c.EdgePort = 443
+	}
+	host, _, err := net.SplitHostPort(c.Bastion)
+	if err != nil {
+		return fault.New(fault.Invalid, "bastion: %q is not an address such as 127.0.0.1:5422", c.Bastion)
+	}
+	def(&c.BastionHost, host)
+	if !strings.Contains(c.Host, "localhost") && !strings.Contains(c.Host, "127.0.0.1") {
+		return fault.New(fault.Invalid, "host: %q does not contain \"localhost\". The heroku CLI would take any other name for a mistake and send its token to Heroku.", c.Host)
+	}
+	return nil
+}
+
+// Paths of an installation.
+
+func (c *Config) ledgerPath() string { return filepath.Join(c.Data, "server", "ledger.db") }
+func (c *Config) anchorPath() string { return filepath.Join(c.Data, "anchor", "checkpoint") }
+func (c *Config) logKeyPath() string { return filepath.Join(c.Data, "secrets", "log.key") }
+func (c *Config) buildKeyPath() string {
+	return filepath.Join(c.Data, "secrets", "build.key")
+}
+func (c *Config) tlsPath(name string) string    { return filepath.Join(c.Data, "server", "tls", name) }
+func (c *Config) serverPath(name string) string { return filepath.Join(c.Data, "server", name) }
+func (c *Config) imagePath(name string) string  { return filepath.Join(c.Images, name+".tar") }
+func (c *Config) engineSocket() string          { return filepath.Join(c.Run, "engine.sock") }
+func (c *Config) controlSocket() string         { return filepath.Join(c.Run, "server", "control.sock") }
+
+// apiURL is where people reach the API.
+func (c *Config) apiURL() string {
+	_, port, err := net.SplitHostPort(c.API)
+	if err != nil {
+		return "https://" + c.Host
+	}
+	return "https://" + net.JoinHostPort(c.Host, port)
+}

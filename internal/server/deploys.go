@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/strongroom/strongroom/internal/build"
+	"github.com/strongroom/strongroom/internal/build/git"
+	"github.com/strongroom/strongroom/internal/command/installation"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/deploy"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// deploys are git pushes. They work once the engine is there, has the
+// platform's images, and has the network that builds use.
+type deploys struct {
+	p     *parts
+	git   http.Handler
+	ready atomic.Pointer[git.Handler]
+}
+
+func newDeploys(p *parts) (*deploys, error) {
+	d := &deploys{p: p}
+	d.git = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := d.ready.Load()
+		if h == nil {
+			http.Error(w, "Builds are not ready yet: the engine is starting. Try again in a moment.", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+	return d, nil
+}
+
+// imageNames are the platform's own images.
+var imageNames = []string{"base", "build", "postgres"}
+
+// run prepares builds, trying until it succeeds, and keeps the handler until
+// ctx ends.
+func (d *deploys) run(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := d.prepare(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.p.log.Warn("builds are not ready yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+	<-ctx.Done()
+	return d.ready.Load().Close()
+}
+
+func (d *deploys) prepare(ctx context.Context) error {
+	digests := map[string]string{}
+	for _, name := range imageNames {
+		digest, err := d.importImage(ctx, name)
+		if err != nil {
+			return fmt.Errorf("image %s: %w", name, err)
+		}
+		digests[name] = digest
+	}
+	space := d.buildSpace()
+	if err := d.p.driver.EnsureSpace(ctx, space); err != nil {
+		return fmt.Errorf("the builds' network: %w", err)
+	}
+	h, err := d.handler(space.ID, digests["build"])
+	if err != nil {
+		return err
+	}
+	d.ready.Store(h)
+	d.p.log.Info("builds are ready")
+	return nil
+}
+
+// importImage gives an image to the engine and puts on record which it is.
+func (d *deploys) importImage(ctx context.Context, name string) (string, error) {
+	f, err := os.Open(d.p.cfg.imagePath(name))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	digest, err := d.p.driver.ImportImage(ctx, f)
+	if err != nil {
+		return "", err
+	}
+	var have []*document.Image
+	if err := d.p.store.Read(ctx, func(v store.View) (err error) {
+		have, err = store.Find[*document.Image](v, "name", name)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	if len(have) > 0 && have[0].Digest == digest {
+		return digest, nil
+	}
+	by := control.System("images", ledger.ViaScheduler)
+	_, err = d.p.kernel.Execute(ctx, &installation.RecordImage{Image: document.Image{Name: name, Digest: digest}}, by)
+	return digest, err
+}
+
+// buildSpace is the network that builds use: it reaches what is outside, and
+// nothing of the installation. Its id follows from the installation's.
+func (d *deploys) buildSpace() driver.Space {
+	id := uuid.NewSHA1(uuid.MustParse(d.p.installation.ID), []byte("builds")).String()
+	return driver.Space{
+		ID: id, Name: "builds", Trusted: []string{},
+		Outbound: []driver.Outbound{
+			{CIDR: "0.0.0.0/0", Protocol: "tcp", FromPort: 443, ToPort: 443},
+			{CIDR: "0.0.0.0/0", Protocol: "udp", FromPort: 53, ToPort: 53},
+		},
+	}
+}
+
+func (d *deploys) handler(space, buildImage string) (*git.Handler, error) {
+	p := d.p
+	key, err := p.buildKey()
+	if err != nil {
+		return nil, err
+	}
+	work := p.cfg.serverPath("builds")
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return nil, err
+	}
+	registry := build.Registry{NPM: p.cfg.Build.Registry, HTTPSProxy: p.cfg.Build.Proxy, NoProxy: p.cfg.Build.NoProxy}
+	if p.cfg.Build.CAFile != "" {
+		if registry.CA, err = os.ReadFile(p.cfg.Build.CAFile); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "build.ca_file: %s cannot be read", p.cfg.Build.CAFile)
+		}
+	}
+	builder, err := build.New(p.driver, build.Config{
+		WorkDir: work, BaseArchive: p.cfg.imagePath("base"), BuildImage: buildImage, Key: key,
+		BuilderID: "https://strongroom.dev/builder/" + p.installation.ID, Registry: registry, Log: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	deployer := deploy.New(deploy.Config{
+		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Log: p.log,
+		Authenticate: p.authenticate, WebURL: p.webURL,
+	})
+	return git.New(git.Config{Root: p.cfg.serverPath("git"), Log: p.log}, deployer, deployer)
+}
+
+func (p *parts) webURL(app string) string {
+	host := app + "." + p.cfg.Domain
+	if p.cfg.EdgePort != 443 {
+		host = net.JoinHostPort(host, strconv.Itoa(p.cfg.EdgePort))
+	}
+	return "https://" + host + "/"
+}
