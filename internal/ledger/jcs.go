@@ -45,10 +45,11 @@ type canonicalWriter struct {
 }
 
 func (w *canonicalWriter) value(depth int) error {
-	if depth > MaxDepth {
+	c := w.src[w.pos]
+	if (c == '{' || c == '[') && depth == MaxDepth {
 		return errDepth()
 	}
-	switch c := w.src[w.pos]; c {
+	switch c {
 	case '{':
 		return w.object(depth)
 	case '[':
@@ -197,7 +198,7 @@ func unescape(s []byte) []byte {
 			i += 4
 			if utf16.IsSurrogate(r) {
 				r2 := rune(-1)
-				if i+6 < len(s)+0 && s[i+1] == '\\' && s[i+2] == 'u' {
+				if i+6 < len(s) && s[i+1] == '\\' && s[i+2] == 'u' {
 					r2 = hex4(s[i+3:])
 				}
 				if r = utf16.DecodeRune(r, r2); r != utf8.RuneError {

@@ -116,16 +116,16 @@ func (c *canonicalChecker) number(i int) (int, error) {
 
 // array begins after the bracket.
 func (c *canonicalChecker) array(i, depth int) (int, error) {
-	if c.at(i) == ']' {
-		return i + 1, nil
-	}
 	if depth == MaxDepth {
 		return i, errDepth()
 	}
+	if c.at(i) == ']' {
+		return i + 1, nil
+	}
 	for {
 		start := i
-		i, err := c.value(start, depth+1)
-		if err != nil {
+		var err error
+		if i, err = c.value(start, depth+1); err != nil {
 			return i, err
 		}
 		if depth == 0 && c.collect {
@@ -144,11 +144,11 @@ func (c *canonicalChecker) array(i, depth int) (int, error) {
 
 // object begins after the brace.
 func (c *canonicalChecker) object(i, depth int) (int, error) {
-	if c.at(i) == '}' {
-		return i + 1, nil
-	}
 	if depth == MaxDepth {
 		return i, errDepth()
+	}
+	if c.at(i) == '}' {
+		return i + 1, nil
 	}
 	var last []byte
 	for first := true; ; first = false {
@@ -320,9 +320,6 @@ func CheckJSONNames(r io.Reader, allow func(name string) error) error {
 }
 
 func checkValue(dec *json.Decoder, depth int, allow func(string) error) error {
-	if depth > MaxDepth {
-		return errDepth()
-	}
 	tok, err := token(dec)
 	if err != nil {
 		return err
@@ -330,6 +327,9 @@ func checkValue(dec *json.Decoder, depth int, allow func(string) error) error {
 	delim, ok := tok.(json.Delim)
 	if !ok {
 		return nil
+	}
+	if depth == MaxDepth {
+		return errDepth()
 	}
 	names := map[string]bool{}
 	for dec.More() {
