@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,15 @@ import (
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
+
+// TestMain lowers the number of random histories: each makes a database with
+// real syncs. -rapid.checks on the command line raises it again.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 

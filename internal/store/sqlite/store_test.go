@@ -272,7 +272,7 @@ func TestReadersSeeWholeBatches(t *testing.T) {
 			}
 		})
 	}
-	for range 200 {
+	for range 50 {
 		write(t, s, "a", "b")
 	}
 	close(stop)
