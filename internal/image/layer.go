@@ -45,6 +45,8 @@ func Directory(name string, mode int64, uid int) Entry {
 	return Entry{Header: &tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: uid, Gid: uid}}
 }
 
+const blockSize = 512 // of tar
+
 // ReadEntries lists the members of the tar in f without their content.
 func ReadEntries(f *os.File) ([]Entry, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -53,13 +55,23 @@ func ReadEntries(f *os.File) ([]Entry, error) {
 	counted := &counter{r: f}
 	tr := tar.NewReader(counted)
 	var entries []Entry
+	var end int64 // of the last content, with its padding
 	for {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
+			// The reader takes a missing end marker for the end: then the
+			// stream may have been cut off between two members.
+			if counted.n < end+blockSize {
+				return nil, fmt.Errorf("read layer: %w", io.ErrUnexpectedEOF)
+			}
 			return entries, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read layer: %w", err)
+		}
+		end = counted.n
+		if h.Typeflag == tar.TypeReg {
+			end += (h.Size + blockSize - 1) / blockSize * blockSize
 		}
 		entries = append(entries, Entry{Header: h, offset: counted.n})
 	}
