@@ -349,8 +349,8 @@ func TestTunnelEnds(t *testing.T) {
 		change func(*BastionConfig)
 		cause  func(*sshLab)
 	}{
-		{"idle", EndedIdle, func(c *BastionConfig) { c.Idle = 300 * time.Millisecond }, func(*sshLab) {}},
-		{"too old", EndedExpired, func(c *BastionConfig) { c.MaxAge = 300 * time.Millisecond }, func(*sshLab) {}},
+		{"idle", EndedIdle, func(c *BastionConfig) { c.Idle = time.Second }, func(*sshLab) {}},
+		{"too old", EndedExpired, func(c *BastionConfig) { c.MaxAge = time.Second }, func(*sshLab) {}},
 		{"withdrawn", EndedWithdrawn, nil, func(*sshLab) { close(done) }},
 		{"shutdown", EndedShutdown, nil, func(l *sshLab) { l.shutdown() }},
 	}

@@ -94,7 +94,9 @@ func (r *Rendezvous) attach(ctx context.Context, client *tls.Conn, in io.Reader,
 	if _, err := client.Write([]byte(greeting)); err == nil {
 		cause = b.run(ctx)
 	}
-	a.Session.Close()
+	if cause != errProcessEnded {
+		a.Session.Close()
+	}
 	log.Info("session ended", "reason", reason(cause), "cause", cause)
 	r.finish(a, Ending{Reason: reason(cause), In: b.bytesIn.Load(), Out: b.out.Load()}, log)
 	hangUp(client)
@@ -121,16 +123,26 @@ func (r *Rendezvous) finish(a Attachment, end Ending, log *slog.Logger) {
 	}
 }
 
-// wait leaves most of the time for what is to be done after it.
+// wait returns how the process ended. One that has closed its output may still be
+// about to end by itself, so it is ended only after a while. The greater part of
+// ctx is left for what is to be done afterwards.
 func (r *Rendezvous) wait(ctx context.Context, session Session, log *slog.Logger) *driver.Exit {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Finish/3)
-	defer cancel()
-	exit, err := session.Wait(ctx)
-	if err != nil {
-		log.Warn("the session's process was not seen to end", "error", err)
-		return nil
+	defer session.Close()
+	for range 2 {
+		exit, err := r.waitFor(ctx, session, r.cfg.Finish/6)
+		if err == nil {
+			return &exit
+		}
+		log.Warn("the session's process has not ended yet", "error", err)
+		session.Close()
 	}
-	return &exit
+	return nil
+}
+
+func (r *Rendezvous) waitFor(ctx context.Context, session Session, d time.Duration) (driver.Exit, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return session.Wait(ctx)
 }
 
 func (r *Rendezvous) seal(ctx context.Context, rec *recording.Recording, end Ending, log *slog.Logger) *recording.Sealed {
