@@ -367,3 +367,24 @@ func (r *Reader) Endpoint(a App, identity string) (Endpoint, error) {
 	}
 	return Endpoint{}, fault.New(fault.NotFound, "Couldn't find that SNI endpoint.")
 }
+
+// Documents are the dynos alone.
+func Documents(list []Dyno) []*document.Dyno {
+	out := make([]*document.Dyno, 0, len(list))
+	for _, d := range list {
+		out = append(out, d.Dyno)
+	}
+	return out
+}
+
+// Hostnames are those of the domains.
+func Hostnames(list []Domain) []string {
+	out := make([]string, 0, len(list))
+	for _, d := range list {
+		out = append(out, d.Hostname)
+	}
+	return out
+}
+
+// AppDetails adds what it refers to to an app that a command gave.
+func (r *Reader) AppDetails(a *document.App) (App, error) { return r.app(a) }

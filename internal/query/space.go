@@ -140,3 +140,6 @@ func (r *Reader) Session(s Space, id string) (Session, error) {
 	a, err := known[*document.App](r, x.App)
 	return Session{x, a}, err
 }
+
+// SpaceTeam adds its team to a space that a command gave.
+func (r *Reader) SpaceTeam(s *document.Space) (Space, error) { return r.space(s) }

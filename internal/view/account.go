@@ -1,7 +1,6 @@
 package view
 
 import (
-	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/document"
@@ -73,7 +72,7 @@ func OfToken(t *document.Token, a *document.Account, clear string, now time.Time
 	out := Authorization{
 		AccessToken: &AccessToken{ID: t.ID, Token: clear},
 		CreatedAt:   Time(t.CreatedAt), Description: t.Description, ID: t.ID,
-		Scope: slices.Concat([]string{}, t.Scope), UpdatedAt: Time(t.UpdatedAt),
+		Scope: append([]string{}, t.Scope...), UpdatedAt: Time(t.UpdatedAt),
 	}
 	if t.ExpiresAt != nil {
 		left := max(0, int64(t.ExpiresAt.Sub(now).Seconds()))

@@ -1,8 +1,6 @@
 package view
 
 import (
-	"slices"
-
 	"github.com/strongroom/strongroom/internal/document"
 )
 
@@ -26,7 +24,6 @@ type Price struct {
 	Cents    int    `json:"cents"`
 	Contract bool   `json:"contract"`
 	Unit     string `json:"unit"`
-	Metered  bool   `json:"metered"`
 }
 
 func free() Price { return Price{Unit: "month"} }
@@ -112,6 +109,7 @@ type Addon struct {
 	State            string   `json:"state"`
 	UpdatedAt        Time     `json:"updated_at"`
 	WebURL           *string  `json:"web_url"`
+	Strongroom       Marks    `json:"strongroom"`
 }
 
 // OfAddon shows an add-on. expand may name "plan" and "addon_service".
@@ -121,7 +119,8 @@ func (s Site) OfAddon(a *document.Addon, c AddonContext, expand Expand) Addon {
 		Actions: []struct{}{}, AddonService: builtIn("addon-service", a.Service), App: Ref{c.App.ID, c.App.Name},
 		BilledPrice: &price, ConfigVars: append([]string{}, c.ConfigVars...), CreatedAt: Time(a.CreatedAt), ID: a.ID,
 		Name: a.Name, Plan: builtIn("plan", c.Plan.Name), ProviderID: a.ID, ProvisionMessage: text(a.Message),
-		State: addonState(a.State), UpdatedAt: Time(a.UpdatedAt),
+		// The schema does not know "deprovisioning"; the CLI does, and waits.
+		State: a.State, UpdatedAt: Time(a.UpdatedAt), Strongroom: Marks{a.EPHI},
 	}
 	out.Billing.Ref, out.Billing.Type = Ref{c.App.ID, c.App.Name}, "app"
 	if c.Team != nil {
@@ -134,14 +133,6 @@ func (s Site) OfAddon(a *document.Addon, c AddonContext, expand Expand) Addon {
 		out.AddonService = s.OfService(c.Service)
 	}
 	return out
-}
-
-// addonState gives a state the word that Heroku's clients know.
-func addonState(state string) string {
-	if state == document.AddonDeprovisioning {
-		return document.AddonDeprovisioned
-	}
-	return state
 }
 
 // Attachment gives an app access to an add-on (Heroku: add-on-attachment).
@@ -189,7 +180,7 @@ func (s Site) OfAttachment(at *document.Attachment, c AttachmentContext, include
 		out.Addon.Plan = s.OfPlan(c.Plan)
 	}
 	if include.Has("config_vars") {
-		out.ConfigVars = slices.Concat([]string{}, c.ConfigVars)
+		out.ConfigVars = append([]string{}, c.ConfigVars...)
 	}
 	return out
 }

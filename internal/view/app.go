@@ -1,6 +1,9 @@
 package view
 
 import (
+	"net"
+	"strconv"
+
 	"github.com/strongroom/strongroom/internal/document"
 )
 
@@ -38,6 +41,12 @@ type App struct {
 	Stack           Ref       `json:"stack"`
 	UpdatedAt       Time      `json:"updated_at"`
 	WebURL          *string   `json:"web_url"`
+	Strongroom      Marks     `json:"strongroom"`
+}
+
+// Marks are what Heroku does not know of an app or an add-on.
+type Marks struct {
+	EPHI string `json:"ephi"` // yes, no or unknown
 }
 
 // SpaceRef names a space and tells whether it is shielded.
@@ -53,6 +62,7 @@ func (s Site) OfApp(a *document.App, c AppContext) App {
 		ACM: c.ACM, BuildStack: stack, CreatedAt: Time(a.CreatedAt), Generation: generation(),
 		GitURL: s.GitURL(a), ID: a.ID, Maintenance: a.Maintenance, Name: a.Name, Owner: User{ID: a.Owner},
 		Region: builtIn("region", s.Region), ReleasedAt: maybe(a.ReleasedAt), Stack: stack, UpdatedAt: Time(a.UpdatedAt),
+		Strongroom: Marks{a.EPHI},
 	}
 	if a.SlugSize > 0 {
 		out.SlugSize = &a.SlugSize
@@ -72,9 +82,16 @@ func (s Site) OfApp(a *document.App, c AppContext) App {
 		out.Region = builtIn("region", c.Space.Region)
 	}
 	if c.Hostname != "" {
-		out.WebURL = text("https://" + c.Hostname + "/")
+		out.WebURL = text(s.webURL(c.Hostname))
 	}
 	return out
+}
+
+func (s Site) webURL(host string) string {
+	if s.AppPort != 0 && s.AppPort != 443 {
+		host = net.JoinHostPort(host, strconv.Itoa(s.AppPort))
+	}
+	return "https://" + host + "/"
 }
 
 // teamDomain makes a team's name look like an address. The CLI takes an owner

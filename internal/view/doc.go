@@ -22,6 +22,8 @@ type Site struct {
 	Git    string    // URL that git remotes begin with, without a trailing slash
 	Region string    // name of the one region
 	Since  time.Time // when the installation began: the age of what is built in
+	// AppPort is the port that apps are reached on, 0 for that of https.
+	AppPort int
 }
 
 // Ref names something by id and name.

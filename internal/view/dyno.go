@@ -85,3 +85,11 @@ func OfSize(s Size, architecture string) DynoSize {
 		ID: BuiltIn("dyno-size", s.Name), Memory: float64(s.Memory) / (1 << 30), Name: s.Name, PrivateSpaceOnly: true,
 	}
 }
+
+// LogSession is where a log stream can be read (Heroku: log-session).
+type LogSession struct {
+	CreatedAt  Time   `json:"created_at"`
+	ID         string `json:"id"`
+	LogplexURL string `json:"logplex_url"`
+	UpdatedAt  Time   `json:"updated_at"`
+}

@@ -149,35 +149,6 @@ func OfSession(s *document.Session, app *document.App) Session {
 	return out
 }
 
-// Operation is long work: a build, provisioning, an export.
-type Operation struct {
-	ID        string `json:"id"`
-	Type      string `json:"type"`
-	Subject   string `json:"subject"`
-	App       *Only  `json:"app"`
-	Step      string `json:"step"`
-	Attempt   int    `json:"attempt"`
-	State     string `json:"state"`
-	Deadline  Time   `json:"deadline"`
-	By        User   `json:"by"`
-	Cause     int64  `json:"cause"`
-	Message   string `json:"message"`
-	CreatedAt Time   `json:"created_at"`
-	UpdatedAt Time   `json:"updated_at"`
-}
-
-// OfOperation shows an operation.
-func OfOperation(o *document.Operation) Operation {
-	out := Operation{
-		ID: o.ID, Type: o.Type, Subject: o.Subject, Step: o.Step, Attempt: o.Attempt, State: o.State, Deadline: Time(o.Deadline),
-		By: User{o.By, o.ByEmail}, Cause: o.Cause, Message: o.Message, CreatedAt: Time(o.CreatedAt), UpdatedAt: Time(o.UpdatedAt),
-	}
-	if o.App != "" {
-		out.App = &Only{o.App}
-	}
-	return out
-}
-
 // Pack is an evidence pack that was handed out.
 type Pack struct {
 	ID        string   `json:"id"`

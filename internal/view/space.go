@@ -1,6 +1,9 @@
 package view
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/strongroom/strongroom/internal/document"
 )
 
@@ -136,4 +139,27 @@ type TopologyDyno struct {
 	Number    int    `json:"number"`
 	PrivateIP string `json:"private_ip"`
 	Hostname  string `json:"hostname"`
+}
+
+// OfTopologyApp shows one app of a topology.
+func OfTopologyApp(a *document.App, formations []*document.Formation, dynos []*document.Dyno, domains []string) TopologyApp {
+	out := TopologyApp{ID: a.ID, Domains: append([]string{}, domains...), Formation: []TopologyFormation{}}
+	for _, f := range formations {
+		x := TopologyFormation{ID: f.ID, ProcessType: f.Type, Dynos: []TopologyDyno{}}
+		for _, d := range dynos {
+			if d.Formation == f.ID {
+				x.Dynos = append(x.Dynos, TopologyDyno{ID: d.ID, Number: ordinal(d.Name)})
+			}
+		}
+		out.Formation = append(out.Formation, x)
+	}
+	out.Formations = out.Formation
+	return out
+}
+
+// ordinal is the 2 of web.2.
+func ordinal(dyno string) int {
+	_, n, _ := strings.Cut(dyno, ".")
+	i, _ := strconv.Atoi(n)
+	return i
 }

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/query"
+	"github.com/strongroom/strongroom/internal/view"
+)
+
+// What Heroku serves on a host of its own for its databases.
+
+const (
+	postgresService = "heroku-postgresql"
+	postgresPort    = 5432
+)
+
+// database is the path's, if the caller has the route's permission on it.
+func (c *call) database(q *query.Reader) (query.Addon, error) {
+	x, err := q.Addon(c.path("database"), "", c.route.Need)
+	if err == nil && x.Service != postgresService {
+		return x, fault.New(fault.NotFound, "Couldn't find that database.")
+	}
+	return x, err
+}
+
+func getDatabase(c *call) (Answer, error) {
+	x, err := show(c, c.database)
+	if err != nil {
+		return Answer{}, err
+	}
+	if x.State == document.AddonProvisioning {
+		return Answer{}, fault.New(fault.NotFound, "The database is not provisioned yet.")
+	}
+	_, plan := planOf(x.Service, x.Plan)
+	return ok(view.OfDatabase(x.Addon, plan), nil)
+}
+
+func getWaitStatus(c *call) (Answer, error) {
+	x, err := show(c, c.database)
+	if err != nil {
+		return Answer{}, err
+	}
+	return ok(view.OfWaitStatus(x.Addon), nil)
+}
+
+func listCredentials(c *call) (Answer, error) {
+	x, err := show(c, c.database)
+	if err != nil {
+		return Answer{}, err
+	}
+	out := []view.DatabaseCredential{}
+	for _, r := range x.Roles {
+		out = append(out, view.OfCredential(x.Addon, r))
+	}
+	return ok(out, nil)
+}
+
+// getCredential hands out a password, and that is on record.
+func getCredential(c *call) (Answer, error) {
+	x, err := show(c, c.database)
+	if err != nil {
+		return Answer{}, err
+	}
+	cmd := &addons.ReadCredential{Identity: x.ID, Name: c.path("credential"), For: "credentials"}
+	if err := c.execute(cmd); err != nil {
+		return Answer{}, err
+	}
+	shown := view.OfCredential(cmd.Addon, cmd.Role)
+	return ok(shown.Reveal(addons.Host(cmd.Addon), postgresPort, string(cmd.Password.Reveal())), nil)
+}
+
+// getBastion makes a key that opens the way to the database, once, for the
+// caller. It is recorded as a read of the database's credential: who has the
+// one has a use for the other. The session is recorded when the key is used.
+func getBastion(c *call) (Answer, error) {
+	if c.cfg.Bastion == nil {
+		return Answer{}, missing("The way to databases")
+	}
+	x, err := show(c, c.database)
+	if err != nil {
+		return Answer{}, err
+	}
+	cmd := &addons.ReadCredential{Identity: x.ID, Name: addons.DefaultCredential, For: "psql"}
+	if err := c.execute(cmd); err != nil {
+		return Answer{}, err
+	}
+	host, key, err := c.cfg.Bastion.Admit(c.ctx, c.by, cmd.Addon)
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Status: http.StatusOK, Body: struct {
+		Host       string `json:"host"`
+		PrivateKey string `json:"private_key"`
+	}{host, string(key.Reveal())}}, nil
+}

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/releases"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/query"
+	"github.com/strongroom/strongroom/internal/view"
+)
+
+// presentRelease shows a release of the app; single adds the address of its
+// output, which a list has no use for.
+func (c *call) presentRelease(a query.App, plans []string, single bool) func(*query.Reader, *document.Release) (view.Release, error) {
+	return func(q *query.Reader, r *document.Release) (view.Release, error) {
+		x := view.ReleaseContext{App: a.App, Plans: plans}
+		if single {
+			var err error
+			if x.Output, err = c.releaseStream(q, a, r); err != nil {
+				return view.Release{}, err
+			}
+		}
+		return view.OfRelease(r, x), nil
+	}
+}
+
+var releaseProperties = []property[view.Release]{
+	{name: "version", number: func(r view.Release) int64 { return int64(r.Version) }},
+	{name: "id", text: func(r view.Release) string { return r.ID }},
+}
+
+func listReleases(c *call) (Answer, error) {
+	var out []view.Release
+	err := c.read(func(q *query.Reader) error {
+		a, err := c.app(q)
+		if err != nil {
+			return err
+		}
+		list, err := q.Releases(a)
+		if err != nil {
+			return err
+		}
+		plans, err := q.Plans(a)
+		if err != nil {
+			return err
+		}
+		present := c.presentRelease(a, plans, false)
+		for _, r := range list {
+			x, err := present(q, r)
+			if err != nil {
+				return err
+			}
+			out = append(out, x)
+		}
+		return nil
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	return page(c.r, out, releaseProperties...)
+}
+
+func getRelease(c *call) (Answer, error) {
+	return ok(show(c, func(q *query.Reader) (view.Release, error) {
+		a, err := c.app(q)
+		if err != nil {
+			return view.Release{}, err
+		}
+		r, err := q.Release(a, c.path("release"))
+		if err != nil {
+			return view.Release{}, err
+		}
+		return c.shownRelease(q, a, r)
+	}))
+}
+
+func (c *call) shownRelease(q *query.Reader, a query.App, r *document.Release) (view.Release, error) {
+	plans, err := q.Plans(a)
+	if err != nil {
+		return view.Release{}, err
+	}
+	return c.presentRelease(a, plans, true)(q, r)
+}
+
+// releaseNow shows a release as it is after a command, which may have put it
+// more than once.
+func (c *call) releaseNow(id string) (view.Release, error) {
+	return show(c, func(q *query.Reader) (view.Release, error) {
+		a, err := c.visibleApp(q)
+		if err != nil {
+			return view.Release{}, err
+		}
+		r, err := q.Release(a, id)
+		if err != nil {
+			return view.Release{}, err
+		}
+		return c.shownRelease(q, a, r)
+	})
+}
+
+// createRelease rolls back. New code comes by git push.
+func createRelease(c *call) (Answer, error) {
+	var in struct {
+		Release ref `json:"release"`
+		Slug    ref `json:"slug"`
+	}
+	if err := c.body(&in); err != nil {
+		return Answer{}, err
+	}
+	if in.Release == "" {
+		return Answer{}, fault.New(fault.Invalid, "release is missing: it names the release to roll back to. New code is released by git push.")
+	}
+	cmd := &releases.Rollback{App: c.path("app"), Identity: string(in.Release)}
+	if err := c.execute(cmd); err != nil {
+		return Answer{}, err
+	}
+	return created(c.releaseNow(cmd.Release.ID))
+}
+
+func approveRelease(c *call) (Answer, error) {
+	var in struct {
+		Note string `json:"note"`
+	}
+	if err := c.body(&in); err != nil {
+		return Answer{}, err
+	}
+	cmd := &releases.Approve{App: c.path("app"), Identity: c.path("release"), Note: in.Note}
+	if err := c.execute(cmd); err != nil {
+		return Answer{}, err
+	}
+	return ok(c.releaseNow(cmd.Release.ID))
+}
+
+func (c *call) presentBuild(q *query.Reader, a query.App, b *document.Build) (view.Build, error) {
+	released, err := q.Released(b)
+	if err != nil {
+		return view.Build{}, err
+	}
+	output := ""
+	if may, err := q.May(a, authz.AppOperate); err != nil {
+		return view.Build{}, err
+	} else if may {
+		output = c.outputURL(buildOutput, b.ID)
+	}
+	return c.cfg.Site.OfBuild(b, a.App, released, output), nil
+}
+
+func listBuilds(c *call) (Answer, error) {
+	a, err := show(c, c.app)
+	if err != nil {
+		return Answer{}, err
+	}
+	return listed(c, func(q *query.Reader) ([]*document.Build, error) { return q.Builds(a) },
+		func(q *query.Reader, b *document.Build) (view.Build, error) { return c.presentBuild(q, a, b) },
+		property[view.Build]{name: "id", text: func(b view.Build) string { return b.ID }})
+}
+
+func getBuild(c *call) (Answer, error) {
+	return ok(show(c, func(q *query.Reader) (view.Build, error) {
+		a, err := c.app(q)
+		if err != nil {
+			return view.Build{}, err
+		}
+		b, err := q.Build(a, c.path("build"))
+		if err != nil {
+			return view.Build{}, err
+		}
+		return c.presentBuild(q, a, b)
+	}))
+}
+
+func getSlug(c *call) (Answer, error) {
+	return ok(show(c, func(q *query.Reader) (view.Slug, error) {
+		a, err := c.app(q)
+		if err != nil {
+			return view.Slug{}, err
+		}
+		s, err := q.Slug(a, c.path("slug"))
+		if err != nil {
+			return view.Slug{}, err
+		}
+		return view.OfSlug(s, a.Stack), nil
+	}))
+}
