@@ -118,8 +118,5 @@ func noIPv6() error {
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
 		return nil
 	}
-	return sysctls([][2]string{
-		{"ipv6/conf/all/disable_ipv6", "1"},
-		{"ipv6/conf/default/disable_ipv6", "1"},
-	})
+	return sysctl("ipv6/conf/all/disable_ipv6", "1")
 }

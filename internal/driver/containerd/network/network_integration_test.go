@@ -316,6 +316,68 @@ func TestInsideASpace(t *testing.T) {
 	_ = s
 }
 
+// TestRevokedPeer: a connection ends when the policy no longer allows it, in
+// both directions, although the server may still send on it.
+func TestRevokedPeer(t *testing.T) {
+	r := newRig(t)
+	r.space("one", 0)
+	db, worker, web := r.attach("one", "db"), r.attach("one", "worker"), r.attach("one", "web")
+	accepted := make(chan net.Conn, 2)
+	err := inside(db.NetNS, func() error {
+		l, err := net.Listen("tcp4", "0.0.0.0:5432")
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				accepted <- c
+			}
+		}()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect := func(e Endpoint) (client, server net.Conn) {
+		client, err := dialFrom(e.NetNS, "tcp4", "", at(db.Address, 5432))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server = <-accepted
+		t.Cleanup(func() { client.Close(); server.Close() })
+		return client, server
+	}
+	passes := func(from, to net.Conn) bool {
+		t.Helper()
+		if _, err := from.Write([]byte("x")); err != nil {
+			return false
+		}
+		to.SetReadDeadline(time.Now().Add(700 * time.Millisecond))
+		_, err := to.Read(make([]byte, 1))
+		return err == nil
+	}
+	workerSide, dbSide := connect(worker)
+	webSide, dbSide2 := connect(web)
+	if !passes(dbSide, workerSide) || !passes(workerSide, dbSide) {
+		t.Fatal("the connection does not work")
+	}
+	r.policy("one", Private{Address: db.Address, From: []netip.Addr{web.Address}})
+	if passes(dbSide, workerSide) {
+		t.Error("the server still reaches a client that was cut")
+	}
+	if passes(workerSide, dbSide) {
+		t.Error("a client that was cut still reaches the server")
+	}
+	if !passes(webSide, dbSide2) || !passes(dbSide2, webSide) {
+		t.Error("a client that is allowed was cut as well")
+	}
+}
+
 func TestNothingElseIsReached(t *testing.T) {
 	r := newRig(t)
 	one, two := r.space("one", 0), r.space("two", 1)
@@ -326,12 +388,7 @@ func TestNothingElseIsReached(t *testing.T) {
 	echo(t, two.NetNS, "0.0.0.0:5001") // something in the other space's own namespace
 	echo(t, one.NetNS, "0.0.0.0:5001") // something in the own space's namespace
 
-	open, err := net.Listen("tcp4", "0.0.0.0:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer open.Close()
-	port := open.Addr().(*net.TCPAddr).Port
+	port := hostService(t)
 	works(t, a.NetNS, "tcp4", at(sibling.Address, 5000)) // the test's own means work
 	works(t, one.NetNS, "tcp4", "127.0.0.1:5001")
 
@@ -353,6 +410,22 @@ func TestNothingElseIsReached(t *testing.T) {
 	}
 	// Nor does the host reach an instance.
 	fails(t, threadNS, "tcp4", at(b.Address, 5000))
+}
+
+// hostService answers on all of the host's addresses and returns its port.
+func hostService(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0") // to find a port
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	echo(t, threadNS, at(netip.IPv4Unspecified(), port))
+	for _, address := range hostAddresses(t) {
+		works(t, threadNS, "tcp4", at(address, port))
+	}
+	return port
 }
 
 func hostAddresses(t *testing.T) (out []netip.Addr) {
@@ -620,12 +693,7 @@ func TestOutbound(t *testing.T) {
 		r.space("one", 0, driver.Outbound{CIDR: "0.0.0.0/0", Protocol: "any"})
 		works(t, a.NetNS, "tcp4", open+":443")
 		works(t, a.NetNS, "udp4", open+":80")
-		l, err := net.Listen("tcp4", "0.0.0.0:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		port := l.Addr().(*net.TCPAddr).Port
+		port := hostService(t)
 		hostEnd, _ := uplinkAddrs(r.host.block, 0)
 		echo(t, b.NetNS, "0.0.0.0:5000")
 		r.space("two", 1, driver.Outbound{CIDR: "0.0.0.0/0", Protocol: "any"})
@@ -638,7 +706,13 @@ func TestOutbound(t *testing.T) {
 		for _, address := range hostAddresses(t) {
 			targets = append(targets, at(address, port))
 		}
+		before := r.state("one").Denied
 		failAll(t, a.NetNS, targets...)
+		// All but the host's own addresses are refused by the space already.
+		want := uint64(2 * (len(targets) - len(hostAddresses(t))))
+		if got := r.state("one").Denied - before; got < want {
+			t.Errorf("the space refused %d packets, want at least %d", got, want)
+		}
 	})
 
 	t.Run("a space has its share of connections", func(t *testing.T) {
@@ -664,6 +738,55 @@ func TestOutbound(t *testing.T) {
 		fails(t, a.NetNS, "tcp4", open+":443")
 		works(t, b.NetNS, "tcp4", open+":443")
 	})
+}
+
+// TestHostsOwnRules takes a space's rules away and shows what the host alone
+// stops.
+func TestHostsOwnRules(t *testing.T) {
+	r := newRig(t)
+	world := internet(t, r.cfg.Name, fmt.Sprintf("198.51.%d.27", 100+r.host.state.Block%100))
+	open := fmt.Sprintf("198.51.%d.27:80", 100+r.host.state.Block%100)
+	echo(t, world, "0.0.0.0:80")
+	port := hostService(t)
+	all := driver.Outbound{CIDR: "0.0.0.0/0", Protocol: "any"}
+	one, two := r.space("one", 0, all), r.space("two", 1, all)
+	a := r.attach("one", "a")
+	works(t, a.NetNS, "tcp4", open)
+	for _, s := range []SpaceNet{one, two} {
+		err := inside(s.NetNS, func() error { return load(t.Context(), "delete table inet "+spaceTable+"\n") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		echo(t, s.NetNS, "0.0.0.0:81")
+	}
+	hostEnd, end := uplinkAddrs(r.host.block, 0)
+	_, other := uplinkAddrs(r.host.block, 1)
+	works(t, one.NetNS, "tcp4", open)
+
+	fails(t, a.NetNS, "udp4", open) // not translated, so not from the uplink's address
+	if err := try(threadNS, "udp4", at(plus(r.host.block.Addr(), 900), 81)); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("to an uplink that is not there: %v, want what a blackhole says", err)
+	}
+	before := r.hostState()
+	targets := []string{at(hostEnd, port), at(other, 81), at(plus(two.Subnet.Addr(), 2), 81), "169.254.169.254:80", "168.63.129.16:80"}
+	for _, address := range hostAddresses(t) {
+		targets = append(targets, at(address, port))
+	}
+	failAll(t, one.NetNS, targets...)
+	fails(t, world, "tcp4", at(end, 81))
+	after := r.hostState()
+	if got, want := after.Denied-before.Denied, uint64(2*len(targets)+1); got < want || !after.InForce {
+		t.Errorf("the host dropped %d packets, want at least %d; in force: %v", got, want, after.InForce)
+	}
+}
+
+func (r *rig) hostState() HostState {
+	r.t.Helper()
+	o, err := r.Observe(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return o.Host
 }
 
 // TestHostIsNoRouter has two neighbours of the host, one of which a space may
@@ -737,12 +860,8 @@ func TestEdgeCannotConnectOut(t *testing.T) {
 			t.Errorf("%s under the edge's uid works: %s", network, out)
 		}
 	}
-	o, err := r.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.Host.EdgeDenied == 0 || !o.Host.InForce {
-		t.Errorf("host state %+v", o.Host)
+	if host := r.hostState(); host.EdgeDenied == 0 || !host.InForce {
+		t.Errorf("host state %+v", host)
 	}
 
 	// It accepts, and what it accepted works in both directions. Then it takes
@@ -964,7 +1083,9 @@ func TestDetach(t *testing.T) {
 	if err := r.Detach(t.Context(), "none", "web"); err != nil {
 		t.Errorf("unknown space: %v", err)
 	}
-	// Whoever gets the address next has none of its rights.
+	// Whoever gets the address next has none of its rights, also if the policy
+	// was computed before the endpoint went.
+	r.policy("one", Private{Address: db.Address, From: []netip.Addr{web.Address}})
 	for i := range lastEndpoint {
 		id := "e" + strconv.Itoa(i)
 		r.spaces["one"].last = r.spaces["one"].endpoints["db"] // make reuse happen at once
