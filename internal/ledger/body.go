@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/fault"
 )
@@ -129,6 +130,12 @@ func (b *Body) Canonical() ([]byte, error) {
 	c := *b
 	if c.Actor.Roles == nil {
 		c.Actor.Roles = []string{}
+	}
+	c.Changes = slices.Clone(c.Changes)
+	for i := range c.Changes {
+		if c.Changes[i].Deleted() {
+			c.Changes[i].Doc = nil // encoding/json refuses one that is empty and not nil
+		}
 	}
 	out, err := Canonicalize(&c)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestBodyRoundTrip(t *testing.T) {
 	in := &Body{
 		Action: "app.update", Outcome: Failed, Via: ViaSSH, RequestID: "r", Target: Target{"app", "1", "<&>"},
 		App: "a", Reason: "“quoted”", Cause: &cause, Error: "no", Count: 3,
-		Changes:    []Change{{Kind: "app", ID: "1", Rev: 2}, {Kind: "app", ID: "2", Rev: 1, Doc: json.RawMessage(`{"b":1,"a":2}`)}},
+		Changes:    []Change{{Kind: "app", ID: "1", Rev: 2}, {Kind: "app", ID: "0", Rev: 3, Doc: json.RawMessage{}}, {Kind: "app", ID: "2", Rev: 1, Doc: json.RawMessage(`{"b":1,"a":2}`)}},
 		Blobs:      []Blob{{"sha256:00", 1, "text/plain", "log"}},
 		Erased:     []Erased{{Seq: 1, Action: "x.read", Actor: "a", Outcome: OK, Rule: "r"}},
 		Details:    []Detail{{"region", "eu"}},
@@ -42,7 +42,7 @@ func TestBodyRoundTrip(t *testing.T) {
 	if !strings.Contains(string(b), `"actor":{"email":"","id":"","ip":"","kind":"","mfa":false,"roles":[],"session":"","user_agent":""}`) {
 		t.Errorf("an actor's members are not all written: %s", b)
 	}
-	if !in.Changes[0].Deleted() || in.Changes[1].Deleted() {
+	if !in.Changes[0].Deleted() || !in.Changes[1].Deleted() || in.Changes[2].Deleted() {
 		t.Error("Deleted")
 	}
 	out, err := ParseBody(b)
@@ -54,7 +54,8 @@ func TestBodyRoundTrip(t *testing.T) {
 	}
 	in.Actor.Roles = []string{}
 	in.Changes[0].Doc = json.RawMessage("null")
-	in.Changes[1].Doc = json.RawMessage(`{"a":2,"b":1}`)
+	in.Changes[1].Doc = json.RawMessage("null")
+	in.Changes[2].Doc = json.RawMessage(`{"a":2,"b":1}`)
 	if diff := cmp.Diff(in, out); diff != "" {
 		t.Error(diff)
 	}

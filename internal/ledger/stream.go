@@ -71,8 +71,8 @@ type Batch struct {
 }
 
 const (
-	batchLines = 512
-	batchBytes = 512 << 10
+	batchLines = 256
+	batchBytes = 256 << 10
 )
 
 // Full reports whether the batch should be passed on before more is added.
@@ -99,8 +99,13 @@ func (b *Batch) Add(seq int64) *Line {
 	return l
 }
 
-func (b *Batch) reset() {
+// ready returns b emptied, or a new batch if there is none yet.
+func (b *Batch) ready() *Batch {
+	if b == nil {
+		b = &Batch{Lines: make([]Line, 0, batchLines), buf: make([]byte, 0, batchBytes), names: scopeNames{}}
+	}
 	b.Lines, b.buf, b.big, b.done = b.Lines[:0], b.buf[:0], false, make(chan struct{})
+	return b
 }
 
 // Stream checks entries in parallel and hands them on in order. fill adds lines
@@ -119,7 +124,7 @@ func Stream(ctx context.Context, fill func(*Batch) (more bool, err error), take 
 	batches := 2*workers + 2
 	free := make(chan *Batch, batches)
 	for range batches {
-		free <- &Batch{Lines: make([]Line, 0, batchLines), buf: make([]byte, 0, batchBytes), names: scopeNames{}}
+		free <- nil // a batch that is made when it is needed
 	}
 	work := make(chan *Batch, batches)
 	ordered := make(chan *Batch, batches)
@@ -134,7 +139,7 @@ func Stream(ctx context.Context, fill func(*Batch) (more bool, err error), take 
 			case <-ctx.Done():
 				return
 			}
-			b.reset()
+			b = b.ready()
 			if more, fillErr = fill(b); fillErr != nil {
 				return
 			}

@@ -49,6 +49,9 @@ func (v *verifier) readRanges() ([]tlog.Hash, error) {
 	if err := decodeJSON(content, &p); err != nil {
 		return nil, because(HeadersGroup, rangePath, noSeq, err)
 	}
+	if p.Ranges == nil || p.Proof == nil {
+		return nil, refuse(HeadersGroup, rangePath, noSeq, "the file lacks ranges or proof")
+	}
 	for _, r := range p.Ranges {
 		v.ranges = append(v.ranges, ledger.Range{From: r[0], To: r[1]})
 	}

@@ -38,8 +38,14 @@ func Create(w io.Writer, m Manifest) (*Writer, error) {
 		return nil, err
 	}
 	z := zip.NewWriter(w)
+	// Files are written one after the other, so one compressor does for all.
+	compressor, err := flate.NewWriter(nil, flate.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("make compressor: %w", err)
+	}
 	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(w, flate.BestSpeed)
+		compressor.Reset(w)
+		return compressor, nil
 	})
 	names := map[string]bool{manifestPath: true, signaturePath: true}
 	return &Writer{zip: z, manifest: m, names: names}, nil
