@@ -78,6 +78,12 @@ func (c *Client) Streams(ctx context.Context) ([]Stream, error) {
 	return streams, nil
 }
 
+// RemoveSpace deletes the logs of a space, whose streams are to be closed
+// before. A space without logs is not an error.
+func (c *Client) RemoveSpace(ctx context.Context, space string) error {
+	return c.send(ctx, http.MethodDelete, "/logs?space="+url.QueryEscape(space), nil)
+}
+
 // CloseIdle closes connections that are not in use.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 

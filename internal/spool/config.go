@@ -29,6 +29,8 @@ type Config struct {
 	// AppBytes bounds what is kept of one app; the oldest segments go first, and
 	// a line says so. 0 = 256 MiB.
 	AppBytes int64
+	// MaxAge is when lines are deleted; a segment goes with its newest line. 0 = 30 days.
+	MaxAge time.Duration
 	// MaxApps bounds the apps of one space (a router names apps itself). 0 = 4096.
 	MaxApps int
 }

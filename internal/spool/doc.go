@@ -14,6 +14,8 @@
 //   - Memory is bounded: reading stops while 256 KiB of an app wait to be
 //     written (one chunk of 16 KiB can exceed that, as records of very short lines
 //     are many times their size: at worst 2 MiB an app). An idle app holds none.
+//   - Disk use is bounded: 256 MiB an app, 30 days, 4096 apps a space. What is
+//     deleted for lack of room is told in the log itself.
 //   - Ids grow within an app, also across restarts and clock steps.
 //   - A line is visible to queries only when it is in its segment.
 //

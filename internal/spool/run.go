@@ -111,6 +111,7 @@ func (c Config) normal() (Config, error) {
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, 8<<20)
 	c.SegmentAge = cmp.Or(c.SegmentAge, time.Hour)
 	c.AppBytes = cmp.Or(c.AppBytes, 256<<20)
+	c.MaxAge = cmp.Or(c.MaxAge, 30*24*time.Hour)
 	c.MaxApps = cmp.Or(c.MaxApps, 4096)
 	if c.AppBytes < 2*c.SegmentBytes {
 		return c, fault.New(fault.Invalid, "an app's log must have room for two segments")

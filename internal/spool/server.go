@@ -39,6 +39,7 @@ func (s *server) handler() http.Handler {
 	mux.Handle("DELETE /streams/{id}", s.answering(s.closeStream))
 	mux.Handle("POST /lines", s.answering(s.addLine))
 	mux.Handle("GET /logs", s.answering(s.logs))
+	mux.Handle("DELETE /logs", s.answering(s.removeSpace))
 	return mux
 }
 
@@ -136,6 +137,14 @@ func (s *server) addLine(w http.ResponseWriter, r *http.Request) error {
 	b := j.begin()
 	b.addText(line.Time, line.Source, line.Dyno, line.Text)
 	if err := j.sync(r.Context(), b.end()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *server) removeSpace(w http.ResponseWriter, r *http.Request) error {
+	if err := s.store.remove(r.Context(), r.URL.Query().Get("space")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

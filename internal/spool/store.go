@@ -16,6 +16,9 @@ import (
 // idleTime is how long a segment's file stays open without lines.
 const idleTime = time.Minute
 
+// expireEvery is how often old lines are looked for.
+const expireEvery = time.Hour
+
 // store is the journals of all apps.
 type store struct {
 	cfg Config
@@ -130,17 +133,22 @@ func (s *store) admit(at place) error {
 	return nil
 }
 
-// tend closes files that are not written to, until ctx ends.
+// tend closes files that are not written to and deletes old lines, until ctx ends.
 func (s *store) tend(ctx context.Context) {
-	tick := time.NewTicker(idleTime)
-	defer tick.Stop()
+	idle, old := time.NewTicker(idleTime), time.NewTicker(expireEvery)
+	defer idle.Stop()
+	defer old.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
+		case now := <-idle.C:
 			for _, j := range s.all() {
 				j.rest(now.Add(-idleTime))
+			}
+		case now := <-old.C:
+			if err := s.expire(now.Add(-s.cfg.MaxAge)); err != nil {
+				s.log.Error("old lines cannot be deleted", "error", err)
 			}
 		}
 	}
