@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -105,18 +104,6 @@ func (h *host) ensure(ctx context.Context) error {
 	return h.apply(ctx)
 }
 
-// strays are the uplinks of spaces that are not known.
-func (h *host) strays(known map[int]bool) (out []int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for index := range h.uplinks {
-		if !known[index] {
-			out = append(out, index)
-		}
-	}
-	return out
-}
-
 // reserve finds a block that nothing on the host uses and keeps it by a
 // blackhole route, which other installations see and which stops packets for
 // uplinks that are gone.
@@ -174,199 +161,6 @@ func routed(nl *netlink.Handle) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// connect makes the space's uplink, or makes sure of it. It returns the
-// space's address.
-func (h *host) connect(ctx context.Context, index int, netns, alias string) (netip.Addr, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	hostEnd, spaceEnd := uplinkAddrs(h.block, index)
-	name := uplinkName(h.cfg.Name, index)
-	// The rules first: the link must not be there before its source is pinned.
-	if h.uplinks[index] != (source{name, spaceEnd}) {
-		h.uplinks[index] = source{name, spaceEnd}
-		if err := h.apply(ctx); err != nil {
-			delete(h.uplinks, index)
-			return netip.Addr{}, err
-		}
-	}
-	err := withHandle(func(nl *netlink.Handle) error { return h.plug(nl, name, netns, alias, hostEnd, spaceEnd) })
-	return spaceEnd, err
-}
-
-func (h *host) plug(nl *netlink.Handle, name, netns, alias string, hostEnd, spaceEnd netip.Addr) error {
-	mtu, err := hostMTU(nl)
-	if err != nil {
-		return err
-	}
-	link, err := nl.LinkByName(name)
-	if err != nil || link.Attrs().Alias != alias {
-		if err := removeLink(nl, name); err != nil {
-			return err
-		}
-		ns, err := os.Open(netns)
-		if err != nil {
-			return err
-		}
-		defer ns.Close()
-		if err := pair(nl, name, uplink, int(ns.Fd()), mtu); err != nil {
-			return err
-		}
-		if link, err = nl.LinkByName(name); err != nil {
-			return err
-		}
-		if err := nl.LinkSetAlias(link, alias); err != nil {
-			return err
-		}
-	}
-	if err := h.hostEnd(nl, link, hostEnd, spaceEnd); err != nil {
-		return err
-	}
-	err = inside(netns, func() error {
-		return withHandle(func(nl *netlink.Handle) error { return spaceEndUp(nl, hostEnd, spaceEnd) })
-	})
-	if err != nil {
-		return err
-	}
-	return awaitUp(nl, name)
-}
-
-func (h *host) hostEnd(nl *netlink.Handle, link netlink.Link, hostEnd, spaceEnd netip.Addr) error {
-	name := link.Attrs().Name
-	if _, err := os.Stat("/proc/sys/net/ipv6/conf/" + name); err == nil {
-		if err := sysctl("ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
-			return err
-		}
-	}
-	err := sysctls([][2]string{
-		{"ipv4/conf/" + name + "/rp_filter", "1"},
-		{"ipv4/conf/" + name + "/accept_redirects", "0"},
-		{"ipv4/conf/" + name + "/accept_source_route", "0"},
-		{"ipv4/conf/" + name + "/send_redirects", "0"},
-		{"ipv4/conf/" + name + "/forwarding", "1"},
-	})
-	if err != nil {
-		return err
-	}
-	return endUp(nl, link, netip.PrefixFrom(hostEnd, 31), spaceEnd, farMAC)
-}
-
-func spaceEndUp(nl *netlink.Handle, hostEnd, spaceEnd netip.Addr) error {
-	link, err := nl.LinkByName(uplink)
-	if err != nil {
-		return fmt.Errorf("the space's end of its uplink: %w", err)
-	}
-	if err := endUp(nl, link, netip.PrefixFrom(spaceEnd, 31), hostEnd, nearMAC); err != nil {
-		return err
-	}
-	return nl.RouteReplace(&netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")),
-		Gw: hostEnd.AsSlice(), Src: spaceEnd.AsSlice(),
-	})
-}
-
-// disconnect removes the space's uplink and its connections.
-func (h *host) disconnect(ctx context.Context, index int) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	name := uplinkName(h.cfg.Name, index)
-	_, address := uplinkAddrs(h.block, index)
-	err := withHandle(func(nl *netlink.Handle) error {
-		if err := removeLink(nl, name); err != nil {
-			return err
-		}
-		// The next space with this index gets the same address.
-		return cut(nl, func(f flow) bool { return f.src == address })
-	})
-	if err != nil {
-		return err
-	}
-	if _, known := h.uplinks[index]; !known {
-		return nil
-	}
-	delete(h.uplinks, index)
-	return h.apply(ctx)
-}
-
-// forward makes the host forward what the rules let out, and the answers. The
-// kernel asks the interface by which a packet comes in. Forwarding is switched
-// on only for interfaces that lead to a destination, and an interface that did
-// not forward before still forwards nothing else: the host does not become a
-// router for its neighbours.
-func (h *host) forward(ctx context.Context, rules []outbound) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return withHandle(func(nl *netlink.Handle) error {
-		names, err := h.leading(nl, rules)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if err := h.forwardOn(ctx, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (h *host) forwardOn(ctx context.Context, name string) error {
-	file := "/proc/sys/net/ipv4/conf/" + name + "/forwarding"
-	value, err := os.ReadFile(file)
-	if err != nil || strings.TrimSpace(string(value)) == "1" {
-		return nil // gone meanwhile, or on already
-	}
-	if !slices.Contains(h.state.Forwarded, name) {
-		h.state.Forwarded = append(h.state.Forwarded, name)
-		if err := writeJSON(h.file, h.state); err != nil {
-			return err
-		}
-		if err := h.apply(ctx); err != nil {
-			return err
-		}
-	}
-	return sysctl("ipv4/conf/"+name+"/forwarding", "1")
-}
-
-// leading names the interfaces of all routes to what the rules allow.
-func (h *host) leading(nl *netlink.Handle, rules []outbound) ([]string, error) {
-	all, err := routes(nl, unix.RT_TABLE_MAIN)
-	if err != nil {
-		return nil, err
-	}
-	byName, err := links(nl)
-	if err != nil {
-		return nil, err
-	}
-	byIndex := map[int]string{}
-	for name, l := range byName {
-		byIndex[l.Attrs().Index] = name
-	}
-	var names []string
-	for _, r := range all {
-		dst, ok := prefix(r.Dst)
-		if !ok || h.cfg.Pool.Overlaps(dst) && dst.Bits() > 0 {
-			continue
-		}
-		if !slices.ContainsFunc(rules, func(o outbound) bool { return o.to.Overlaps(dst) }) {
-			continue
-		}
-		for _, index := range outInterfaces(r) {
-			if name := byIndex[index]; name != "" && name != "lo" && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names, nil
-}
-
-func outInterfaces(r netlink.Route) []int {
-	out := []int{r.LinkIndex}
-	for _, hop := range r.MultiPath {
-		out = append(out, hop.LinkIndex)
-	}
-	return out
-}
-
 // remove takes everything of the installation out of the host's network.
 func (h *host) remove(ctx context.Context) error {
 	h.mu.Lock()
@@ -393,24 +187,6 @@ func (h *host) remove(ctx context.Context) error {
 		return err
 	}
 	return h.unforward(ctx)
-}
-
-// unforward puts forwarding back, unless another installation is on the host:
-// it found forwarding on and may rely on it.
-func (h *host) unforward(ctx context.Context) error {
-	tables, err := nft(ctx, "", "list", "tables", "inet")
-	if err != nil {
-		return err
-	}
-	if strings.Contains(string(tables), hostTable("")) {
-		return nil
-	}
-	for _, name := range h.state.Forwarded {
-		if err := sysctl("ipv4/conf/"+name+"/forwarding", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // observe says whether the table is in force and what it has counted.
