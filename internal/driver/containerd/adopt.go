@@ -96,7 +96,7 @@ func (d *Driver) removeStrangers(ctx context.Context, records map[string]record)
 // takeOver goes on with a container where the former engine left it.
 func (d *Driver) takeOver(ctx context.Context, c *container) error {
 	close(c.launched)
-	if c.Exit != nil && (c.isTask() || c.State == driver.Crashed) {
+	if c.Done {
 		close(c.exited)
 		close(c.ended)
 		if c.isTask() {
@@ -114,8 +114,8 @@ func (d *Driver) takeOver(ctx context.Context, c *container) error {
 	if err := d.unmountSources(c.ID); err != nil {
 		return err
 	}
-	if c.task == nil || c.Started.IsZero() {
-		// It was being started, or is gone: the planner starts another.
+	if c.Exit != nil || c.task == nil || c.Started.IsZero() {
+		// It has ended, is gone, or was just being started.
 		d.spawn(func() { d.finish(c, driver.Exit{Code: unknownExit}) })
 		return nil
 	}

@@ -51,6 +51,7 @@ type record struct {
 	Kill    time.Time // it is being stopped, and killed at this time
 	Exit    *driver.Exit
 	Ran     time.Duration
+	Done    bool // nothing is left of it but this record
 }
 
 // container is one instance or task, and stays for a while after its end. Its
@@ -120,7 +121,7 @@ func (d *Driver) launch(ctx context.Context, c *container, stdio cio.Creator) (e
 			return err
 		}
 	}
-	if err := save(d.dirs.specs, c.ID, s); err != nil {
+	if err := d.saveSpec(c.ID, s, b.netns); err != nil {
 		return err
 	}
 	task, err := d.create(ctx, c.record, b, s, rootfs, stdio)
@@ -219,12 +220,11 @@ func overlay(layers []string, upper, work string) []mount.Mount {
 	}}
 }
 
-// create registers the container without its environment and starts it.
+// create registers the container, without command and environment, and starts
+// it.
 func (d *Driver) create(ctx context.Context, r record, b bundle, s *specs.Spec, rootfs []mount.Mount, stdio cio.Creator) (client.Task, error) {
 	public := *s
-	process := *s.Process
-	process.Env = nil
-	public.Process = &process
+	public.Process = &specs.Process{Args: []string{"see " + d.dirs.specs}, Cwd: "/"}
 	host := uint32(b.base + r.Process.UID)
 	con, err := d.cfg.Client.NewContainer(ctx, r.ID,
 		client.WithContainerLabels(labels(r)),
@@ -321,12 +321,15 @@ func (d *Driver) awaitExit(c *container) (driver.Exit, error) {
 	}
 }
 
-// finish records the end of the process and removes what was made for it.
+// finish records the end of the process and removes what was made for it. If
+// the engine is closed meanwhile, the next one does the rest.
 func (d *Driver) finish(c *container, exit driver.Exit) {
 	d.mu.Lock()
-	c.Exit = &exit
-	if !c.Started.IsZero() {
-		c.Ran = time.Since(c.Started)
+	if c.Exit == nil { // else a former engine was at it
+		c.Exit = &exit
+		if !c.Started.IsZero() {
+			c.Ran = time.Since(c.Started)
+		}
 	}
 	d.saveContainer(c)
 	close(c.exited)
@@ -338,8 +341,11 @@ func (d *Driver) finish(c *container, exit driver.Exit) {
 	if exit.OOMKilled {
 		d.say(c.record, "Error R15 (Memory quota vastly exceeded)")
 	}
-	d.clean(c.record)
+	if !d.clean(c.record) {
+		return
+	}
 	d.mu.Lock()
+	c.Done = true
 	d.conclude(c)
 	close(c.ended)
 	d.mu.Unlock()
@@ -377,16 +383,20 @@ func (d *Driver) forgetLater(c *container, after time.Duration) {
 }
 
 // clean removes all that was made for a container, whatever of it there is.
-// It goes on until that has succeeded: a leftover would pin volumes.
-func (d *Driver) clean(r record) {
+// It goes on until that has succeeded, or the engine is closed: a leftover
+// would pin volumes.
+func (d *Driver) clean(r record) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := d.cleanOnce(r)
-		if err == nil || d.ctx.Err() != nil {
-			return
+		if err == nil {
+			return true
+		}
+		if d.ctx.Err() != nil {
+			return false
 		}
 		d.log.Warn("container not cleared up", "container", r.ID, "err", err)
 		if !d.pause(wait) {
-			return
+			return false
 		}
 	}
 }
@@ -401,7 +411,7 @@ func (d *Driver) cleanOnce(r record) error {
 	if scratch, e := d.cfg.Volumes.Path(scratchID(r.Space)); e == nil {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(scratch, r.ID)))
 	}
-	return errors.Join(err, os.RemoveAll(filepath.Join(d.dirs.files, r.ID)), forget(d.dirs.specs, r.ID))
+	return errors.Join(err, os.RemoveAll(filepath.Join(d.dirs.files, r.ID)), d.forgetSpec(r.ID))
 }
 
 // delete removes the container from containerd, killing what is left of it.

@@ -25,7 +25,6 @@ type Daemon struct {
 const daemonConfig = `version = 2
 root = %q
 state = %q
-oom_score = -999
 disabled_plugins = [
   "io.containerd.grpc.v1.cri",
   "io.containerd.internal.v1.opt",

@@ -16,9 +16,9 @@
 //   - writes its output into FIFOs that the spool process reads, so that
 //     neither containerd nor the engine is in the way.
 //
-// Environment values never reach containerd's database: containers are
-// registered without them, and a wrapper of runc (runtime.go) puts the whole
-// specification in place when the container is created.
+// Commands and environments never reach containerd's database, which lies on
+// disk: containers are registered without them, and a wrapper of runc
+// (runtime.go) puts the whole specification in place when one is created.
 //
 // internal/engine composes it. It needs root, Linux 5.19 or newer and ext4.
 package containerd

@@ -17,6 +17,7 @@ import (
 // are in force.
 func (d *Driver) Observe(ctx context.Context) (driver.Observation, error) {
 	ctx = d.with(ctx)
+	up := d.up() // before asking: what comes up meanwhile must not look dead
 	alive, err := d.alive(ctx)
 	if err != nil {
 		return driver.Observation{}, err
@@ -33,8 +34,25 @@ func (d *Driver) Observe(ctx context.Context) (driver.Observation, error) {
 		return driver.Observation{}, err
 	}
 	o.Spaces = d.observeSpaces(ctx, net)
-	d.observeContainers(&o, alive)
+	dead := map[string]bool{}
+	for _, id := range up {
+		dead[id] = !alive[id]
+	}
+	d.observeContainers(&o, dead)
 	return o, nil
+}
+
+// up returns the instances that are believed to be up.
+func (d *Driver) up() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []string
+	for _, c := range d.containers {
+		if c.State == driver.Up {
+			list = append(list, c.ID)
+		}
+	}
+	return list
 }
 
 // alive returns the containers whose process runs.
@@ -93,7 +111,7 @@ func (d *Driver) observeSpaces(ctx context.Context, net network.Observation) []d
 	return out
 }
 
-func (d *Driver) observeContainers(o *driver.Observation, alive map[string]bool) {
+func (d *Driver) observeContainers(o *driver.Observation, dead map[string]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ready := map[string]int{}
@@ -102,7 +120,7 @@ func (d *Driver) observeContainers(o *driver.Observation, alive map[string]bool)
 			o.Tasks = append(o.Tasks, observedTask(c))
 			continue
 		}
-		i := observedInstance(c, alive[c.ID])
+		i := observedInstance(c, dead[c.ID])
 		if i.State == driver.Up && i.Revision == d.formations[i.Formation].Revision {
 			ready[i.Formation]++
 		}
@@ -122,7 +140,7 @@ func observedTask(c *container) driver.ObservedTask {
 	}
 }
 
-func observedInstance(c *container, alive bool) driver.Instance {
+func observedInstance(c *container, dead bool) driver.Instance {
 	i := driver.Instance{
 		ID: c.ID, Formation: c.Formation, Ordinal: c.Ordinal, Revision: c.Revision, State: c.State,
 		Address: c.Address, Since: c.Since, Restarts: c.Restarts, LastExit: c.Last,
@@ -130,7 +148,7 @@ func observedInstance(c *container, alive bool) driver.Instance {
 	if c.Exit != nil {
 		i.LastExit = c.Exit
 	}
-	if i.State == driver.Up && !alive {
+	if i.State == driver.Up && dead {
 		i.State = driver.Crashed
 	}
 	return i

@@ -237,9 +237,14 @@ func (d *Driver) scratch(ctx context.Context, s *space) (string, error) {
 	return d.cfg.Volumes.Ensure(ctx, id, key, d.cfg.ScratchBytes, s.base(), s.base())
 }
 
+// scratchPatience is how long a scratch volume may stay busy.
+const scratchPatience = 30 * time.Second
+
 // destroyScratch erases it. Mounts of containers that have just ended may
 // still be on their way out.
 func (d *Driver) destroyScratch(ctx context.Context, space string) error {
+	ctx, cancel := context.WithTimeout(ctx, scratchPatience)
+	defer cancel()
 	id := scratchID(space)
 	defer d.volOp.lock(id)()
 	for {

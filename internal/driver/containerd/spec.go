@@ -35,6 +35,7 @@ type bundle struct {
 	defaults driver.Limits
 }
 
+// spec names no network namespace: the process inherits it (see runtimeScript).
 func (b bundle) spec() *specs.Spec {
 	s := &specs.Spec{
 		Version:  "1.0.2",
@@ -54,7 +55,6 @@ func (b bundle) spec() *specs.Spec {
 				{Type: specs.MountNamespace},
 				{Type: specs.UserNamespace},
 				{Type: specs.CgroupNamespace},
-				{Type: specs.NetworkNamespace, Path: b.netns},
 			},
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -157,10 +157,21 @@ func (b bundle) allMounts() []specs.Mount {
 	return list
 }
 
+// bind keeps the restrictions of the mount that from lies on: from inside a
+// user namespace they cannot be lifted, and trying to is an error.
 func bind(to, from string, readOnly bool) specs.Mount {
 	m := specs.Mount{Destination: to, Type: "bind", Source: from, Options: []string{"bind", "nosuid", "nodev"}}
 	if readOnly {
 		m.Options = append(m.Options, "ro")
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(from, &s); err != nil {
+		return m // runc will say what is wrong with it
+	}
+	for flag, option := range map[int64]string{unix.ST_NOEXEC: "noexec", unix.ST_NOATIME: "noatime", unix.ST_NODIRATIME: "nodiratime"} {
+		if int64(s.Flags)&flag != 0 {
+			m.Options = append(m.Options, option)
+		}
 	}
 	return m
 }

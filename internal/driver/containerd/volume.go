@@ -34,7 +34,11 @@ func (d *Driver) EnsureVolume(ctx context.Context, v driver.Volume) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.cfg.Volumes.Ensure(ctx, v.ID, v.Key, v.Bytes, s.base(), s.base())
+	path, err := d.cfg.Volumes.Ensure(ctx, v.ID, v.Key, v.Bytes, s.base(), s.base())
+	if err == nil && isNew {
+		// Whoever mounts the volume may look into it, whatever its user.
+		err = os.Chmod(path, 0o755)
+	}
 	if err != nil && isNew {
 		return errors.Join(err, d.disown(v.ID))
 	}
