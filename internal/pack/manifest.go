@@ -151,8 +151,27 @@ type Consistency struct {
 
 // RangeProof is ledger/range.json.
 type RangeProof struct {
-	Ranges [][2]int64 `json:"ranges"`
-	Proof  []Hash     `json:"proof"`
+	Ranges []Bounds `json:"ranges"`
+	Proof  []Hash   `json:"proof"`
+}
+
+// Bounds are the first entry of a range and the one after its last.
+type Bounds [2]int64
+
+// UnmarshalJSON requires exactly two numbers.
+func (p *Bounds) UnmarshalJSON(b []byte) error { return decodePair(b, (*[2]int64)(p)) }
+
+// decodePair reads an array of two. encoding/json would forgive more or fewer.
+func decodePair[T any](b []byte, pair *[2]T) error {
+	var list []T
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	if len(list) != 2 {
+		return fault.New(fault.Invalid, "the JSON has another shape than the format's: not a pair")
+	}
+	copy(pair[:], list)
+	return nil
 }
 
 // Key is an element of keys.json.

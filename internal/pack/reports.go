@@ -37,6 +37,9 @@ type Report struct {
 // column of a report is SeqColumn.
 type Column [2]string
 
+// UnmarshalJSON requires exactly two strings.
+func (c *Column) UnmarshalJSON(b []byte) error { return decodePair(b, (*[2]string)(c)) }
+
 // SeqColumn is the first column of every provable report.
 var SeqColumn = Column{"seq", "/header/seq"}
 

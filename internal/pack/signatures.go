@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -25,13 +24,13 @@ func (v *verifier) trust() error {
 		v.opts.Key = key
 	}
 	for _, vkey := range v.opts.Witnesses {
-		w, err := newWitness(strings.TrimSpace(vkey))
+		w, err := ledger.NewWitness(strings.TrimSpace(vkey))
 		if err != nil {
 			return err
 		}
 		for _, other := range v.witnesses {
-			if bytes.Equal(w.key, other.key) {
-				return fault.New(fault.Invalid, "the witnesses %s and %s have the same key", other.name, w.name)
+			if w.SameKey(other) {
+				return fault.New(fault.Invalid, "the witnesses %s and %s have the same key", other.Name(), w.Name())
 			}
 		}
 		v.witnesses = append(v.witnesses, w)
@@ -163,15 +162,15 @@ func (v *verifier) cosignatures(n *note.Note) (details []string, err error) {
 	}
 	have := 0
 	for _, w := range v.witnesses {
-		at, ok := w.cosignedAt(n)
+		at, ok := w.CosignedAt(n)
 		switch {
 		case !ok:
-			details = append(details, "not witnessed by "+w.name)
+			details = append(details, "not witnessed by "+w.Name())
 		case at.Before(v.manifest.Period.To.Time):
-			details = append(details, fmt.Sprintf("not witnessed by %s after the period: only at %s", w.name, ledger.FormatTime(at)))
+			details = append(details, fmt.Sprintf("not witnessed by %s after the period: only at %s", w.Name(), ledger.FormatTime(at)))
 		default:
 			have++
-			details = append(details, fmt.Sprintf("witnessed by %s at %s", w.name, ledger.FormatTime(at)))
+			details = append(details, fmt.Sprintf("witnessed by %s at %s", w.Name(), ledger.FormatTime(at)))
 		}
 	}
 	if have < need {

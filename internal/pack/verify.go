@@ -37,7 +37,7 @@ type verifier struct {
 	source    Archive
 	opts      Options
 	key       note.Verifier // the given log key; nil: none
-	witnesses []*witness
+	witnesses []*ledger.Witness
 	result    *Result
 
 	zip        *archive

@@ -111,9 +111,9 @@ func (w *Writer) AddBodies() (io.Writer, error) { return w.Add(bodiesPath) }
 
 // AddRangeProof adds the proof made by ledger.ProveRanges.
 func (w *Writer) AddRangeProof(ranges []ledger.Range, proof []tlog.Hash) error {
-	p := RangeProof{Ranges: [][2]int64{}, Proof: fromHashes(proof)}
+	p := RangeProof{Ranges: []Bounds{}, Proof: fromHashes(proof)}
 	for _, r := range ranges {
-		p.Ranges = append(p.Ranges, [2]int64{r.From, r.To})
+		p.Ranges = append(p.Ranges, Bounds{r.From, r.To})
 	}
 	return w.AddJSON(rangePath, p)
 }

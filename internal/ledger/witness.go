@@ -1,4 +1,4 @@
-package pack
+package ledger
 
 import (
 	"crypto/ed25519"
@@ -19,18 +19,18 @@ import (
 // tlog-cosignature: Ed25519 with a time.
 const algCosignature = 0x04
 
-// witness verifies the cosignatures of one witness key. It is a note.Verifier,
-// which x/mod's note does not have for this type.
-type witness struct {
+// Witness verifies the cosignatures of one witness key. It is a note.Verifier,
+// which x/mod's note does not have for this type; give it to OpenCheckpoint.
+type Witness struct {
 	name string
 	hash uint32
 	key  ed25519.PublicKey
 }
 
-var _ note.Verifier = (*witness)(nil)
+var _ note.Verifier = (*Witness)(nil)
 
-// newWitness reads a witness's verifier key: name+hash+base64(0x04 ‖ key).
-func newWitness(vkey string) (*witness, error) {
+// NewWitness reads a witness's verifier key: name+hash+base64(0x04 ‖ key).
+func NewWitness(vkey string) (*Witness, error) {
 	name, rest, _ := strings.Cut(vkey, "+")
 	hash16, key64, _ := strings.Cut(rest, "+")
 	hash, err1 := strconv.ParseUint(hash16, 16, 32)
@@ -44,7 +44,7 @@ func newWitness(vkey string) (*witness, error) {
 	if uint32(hash) != witnessHash(name, key[1:]) {
 		return nil, fault.New(fault.Invalid, "the hash in the key of witness %s does not match", name)
 	}
-	return &witness{name: name, hash: uint32(hash), key: key[1:]}, nil
+	return &Witness{name: name, hash: uint32(hash), key: key[1:]}, nil
 }
 
 // witnessHash identifies a key in signature lines.
@@ -57,14 +57,14 @@ func witnessHash(name string, key ed25519.PublicKey) uint32 {
 }
 
 // Name returns the witness's name.
-func (w *witness) Name() string { return w.name }
+func (w *Witness) Name() string { return w.name }
 
 // KeyHash identifies the key.
-func (w *witness) KeyHash() uint32 { return w.hash }
+func (w *Witness) KeyHash() uint32 { return w.hash }
 
 // Verify checks a cosignature: eight bytes of time, then the signature over the
 // time and the whole checkpoint.
-func (w *witness) Verify(msg, sig []byte) bool {
+func (w *Witness) Verify(msg, sig []byte) bool {
 	if len(sig) != 8+ed25519.SignatureSize {
 		return false
 	}
@@ -76,9 +76,12 @@ func cosigned(t uint64, checkpoint []byte) []byte {
 	return append(fmt.Appendf(nil, "cosignature/v1\ntime %d\n", t), checkpoint...)
 }
 
-// cosignedAt returns the time of the witness's cosignature among the verified
+// SameKey reports whether two witnesses are one under two names.
+func (w *Witness) SameKey(other *Witness) bool { return w.key.Equal(other.key) }
+
+// CosignedAt returns the time of the witness's cosignature among the verified
 // signatures of the note.
-func (w *witness) cosignedAt(n *note.Note) (time.Time, bool) {
+func (w *Witness) CosignedAt(n *note.Note) (time.Time, bool) {
 	for _, sig := range n.Sigs {
 		if sig.Name != w.name || sig.Hash != w.hash {
 			continue
