@@ -136,7 +136,7 @@ func (n *Network) ensure(ctx context.Context, s *space, want Space, rules []outb
 	if len(rules) == 0 {
 		return n.host.disconnect(ctx, want.Index)
 	}
-	if _, err := n.host.connect(ctx, want.Index, s.netns(), s.alias()); err != nil {
+	if err := n.host.connect(ctx, want.Index, s.netns(), s.alias()); err != nil {
 		return err
 	}
 	return n.host.forward(ctx, rules)

@@ -21,9 +21,8 @@ func (h *host) strays(known map[int]bool) (out []int) {
 	return out
 }
 
-// connect makes the space's uplink, or makes sure of it. It returns the
-// space's address.
-func (h *host) connect(ctx context.Context, index int, netns, alias string) (netip.Addr, error) {
+// connect makes the space's uplink, or makes sure of it.
+func (h *host) connect(ctx context.Context, index int, netns, alias string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	hostEnd, spaceEnd := uplinkAddrs(h.block, index)
@@ -33,11 +32,10 @@ func (h *host) connect(ctx context.Context, index int, netns, alias string) (net
 		h.uplinks[index] = source{name, spaceEnd}
 		if err := h.apply(ctx); err != nil {
 			delete(h.uplinks, index)
-			return netip.Addr{}, err
+			return err
 		}
 	}
-	err := withHandle(func(nl *netlink.Handle) error { return h.plug(nl, name, netns, alias, hostEnd, spaceEnd) })
-	return spaceEnd, err
+	return withHandle(func(nl *netlink.Handle) error { return h.plug(nl, name, netns, alias, hostEnd, spaceEnd) })
 }
 
 func (h *host) plug(nl *netlink.Handle, name, netns, alias string, hostEnd, spaceEnd netip.Addr) error {
