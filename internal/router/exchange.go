@@ -54,7 +54,8 @@ var errNoBackend = errors.New("no backend")
 
 // serve answers the request.
 func (x *exchange) serve() {
-	sni := x.proxy.hosts().find(x.in.TLS.ServerName)
+	hosts := x.proxy.hosts() // once: two snapshots have no host in common
+	sni := hosts.find(x.in.TLS.ServerName)
 	x.host = sni
 	if sni != nil {
 		x.app = sni.app
@@ -64,7 +65,7 @@ func (x *exchange) serve() {
 		// The snapshot has changed since the connection was made.
 		x.out.Header().Set("Connection", "close")
 		x.fail(codeMisdirected)
-	case x.proxy.hosts().find(hostname.OfAuthority(x.in.Host)) != sni:
+	case hosts.find(hostname.OfAuthority(x.in.Host)) != sni:
 		x.fail(codeMisdirected)
 	case sni.maintenance:
 		x.fail(codeMaintenance)
@@ -79,6 +80,11 @@ func (x *exchange) forward() {
 	// Between the request's end and the response's head, FirstByte applies.
 	awaiting := func() bool { return x.uploaded.Load() && !x.responded.Load() }
 	x.dog = watch(x.proxy.cfg.Idle, awaiting, x.expire)
+	if x.in.ProtoMajor == 1 && x.in.ContentLength != 0 {
+		// Otherwise the server throws away part of a body that is still coming in
+		// when the app begins to answer. Every connection of ours supports this.
+		_ = http.NewResponseController(x.out.ResponseWriter).EnableFullDuplex()
+	}
 	ctx, cancel := context.WithCancel(x.in.Context())
 	x.cancel = cancel
 	reverse := httputil.ReverseProxy{
@@ -175,11 +181,15 @@ func (x *exchange) expire() {
 	_ = control.SetWriteDeadline(time.Now())
 }
 
-// fail notes the code and sends its page, if it is not too late for that.
+// fail notes the code and sends its page, if it is not too late for that. With
+// nobody to send it to, it breaks off: a handler that just returns is a success.
 func (x *exchange) fail(c code) {
 	x.code = c
-	if x.out.started() || c.status == statusClientGone {
+	if x.out.started() {
 		return
+	}
+	if c.status == statusClientGone {
+		panic(http.ErrAbortHandler)
 	}
 	if x.host != nil {
 		x.out.shield = x.host.shield
@@ -253,13 +263,16 @@ func (x *exchange) end() {
 	}
 }
 
-// broken finds the word for a response that broke off after it had begun.
+// broken finds the word for an exchange that broke off, mostly after its response
+// had begun.
 func (x *exchange) broken(cause any) code {
 	if cause != http.ErrAbortHandler {
 		x.proxy.log.Error("request failed", "request_id", x.id, "panic", cause, "stack", string(debug.Stack()))
 		return codePlatform
 	}
 	switch {
+	case x.code != codeNone:
+		return x.code
 	case x.expired.Load() != nil:
 		return *x.expired.Load()
 	case x.in.Context().Err() != nil:

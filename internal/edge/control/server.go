@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -30,10 +31,10 @@ func Serve(ctx context.Context, listener *net.UnixListener, uid int, handler htt
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	err := server.Serve(&guard{UnixListener: listener, uid: uid, log: log})
-	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
+	if ctx.Err() != nil && (errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed)) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("serve the control socket: %w", err)
 }
 
 // guard lets in only connections of one uid.

@@ -38,7 +38,7 @@ func (p *pending) ask(ctx context.Context) ([]byte, error) {
 
 // askOne uses a socket of its own, so that its port is a secret too.
 func (p *pending) askOne(ctx context.Context, upstream string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, upstreamTime)
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, p.network, upstream)

@@ -29,11 +29,15 @@ type Resolver struct {
 	zone     atomic.Pointer[Zone] // never nil
 	forwards chan struct{}        // holds one element for each question being forwarded
 	streams  chan struct{}        // and one for each TCP connection
+	patience time.Duration        // with one upstream
 }
 
 // New returns a resolver that knows no names and refuses all others.
 func New(log *slog.Logger) *Resolver {
-	r := &Resolver{log: log, forwards: make(chan struct{}, maxForwards), streams: make(chan struct{}, maxStreams)}
+	r := &Resolver{
+		log: log, patience: upstreamTime,
+		forwards: make(chan struct{}, maxForwards), streams: make(chan struct{}, maxStreams),
+	}
 	r.zone.Store(&Zone{})
 	return r
 }
@@ -138,6 +142,7 @@ type pending struct {
 	question  question
 	upstreams []string
 	network   string
+	patience  time.Duration // with one of them
 }
 
 // limit is the size that an answer may have.
@@ -165,7 +170,7 @@ func (r *Resolver) answer(query []byte, network string) ([]byte, *pending) {
 	if len(zone.upstreams) == 0 {
 		return r.pack(q, reply{code: dnsmessage.RCodeRefused}, network), nil
 	}
-	return nil, &pending{question: q, upstreams: zone.upstreams, network: network}
+	return nil, &pending{question: q, upstreams: zone.upstreams, network: network, patience: r.patience}
 }
 
 func (r *Resolver) pack(q question, answer reply, network string) []byte {

@@ -1,0 +1,3 @@
+package confine
+
+func foreignTries(int) map[string]func() error { return nil }

@@ -1,0 +1,176 @@
+package router
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/edge/control"
+	"github.com/strongroom/strongroom/internal/fault"
+)
+
+func TestSnapshotIsRefusedAsAWhole(t *testing.T) {
+	r := newRig(t, nil)
+	good := r.host("good.example.org", backendOf(t, "web.1", hello))
+	other := r.host("other.example.org")
+	r.push(good)
+	want := r.status().Snapshot
+	tests := []struct {
+		name   string
+		change func(s *Snapshot)
+		says   string
+	}{
+		{"another space", func(s *Snapshot) { s.Space = "s2" }, "space"},
+		{"no certificate", func(s *Snapshot) { s.Hosts[1].Certificate = "" }, "other.example.org"},
+		{"another's key", func(s *Snapshot) { s.Hosts[1].Key = good.Key }, "other.example.org"},
+		{"broken key", func(s *Snapshot) { s.Hosts[1].Key = strings.Replace(other.Key, "M", "N", 3) }, "other.example.org"},
+		{"TLS 1.1", func(s *Snapshot) { s.Hosts[1].MinTLS = "1.1" }, "1.2 or 1.3"},
+		{"host twice", func(s *Snapshot) { s.Hosts[1].Name = "good.example.org" }, "twice"},
+		{"bad host", func(s *Snapshot) { s.Hosts[1].Name = "Other.example.org" }, "lower case"},
+		{"bad backend", func(s *Snapshot) { s.Hosts[1].Backends = []Backend{{Address: "dyno:80"}} }, "backend address"},
+		{"no port", func(s *Snapshot) { s.Hosts[1].Backends = []Backend{{Address: "10.0.0.1:0"}} }, "backend address"},
+		{"bad name", func(s *Snapshot) { s.Names = []Name{{Name: "a b"}} }, "lower case"},
+		{"name twice", func(s *Snapshot) { s.Names = []Name{{Name: "web"}, {Name: "web"}} }, "twice"},
+		{"bad address", func(s *Snapshot) { s.Names = []Name{{Name: "web", Addresses: []string{"10.0.0"}}} }, "address"},
+		{"bad upstream", func(s *Snapshot) { s.Upstreams = []string{"10.0.0.1"} }, "DNS server"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			snapshot := Snapshot{Space: space, Hosts: []Host{good, other}}
+			test.change(&snapshot)
+			err := r.client.Push(t.Context(), snapshot)
+			if fault.Of(err) != fault.Invalid || !strings.Contains(fault.Message(err), test.says) {
+				t.Errorf("push: %v, want an Invalid that says %q", err, test.says)
+			}
+			if err != nil && strings.Contains(err.Error(), "PRIVATE") {
+				t.Errorf("the error quotes a key: %v", err)
+			}
+			if got := r.status().Snapshot; got != want {
+				t.Errorf("in force is %s, want %s", got, want)
+			}
+		})
+	}
+	if status, got := get(t, r.http(1, nil), "https://good.example.org/"); status != 200 || got != "hello" {
+		t.Errorf("after all that: %d %q", status, got)
+	}
+	if got := len(r.status().Backends); got != 1 {
+		t.Errorf("%d backends are known, want 1", got)
+	}
+}
+
+func TestDigestAgreesAcrossTheSocket(t *testing.T) {
+	r := newRig(t, nil)
+	for _, snapshot := range []Snapshot{
+		{Space: space},
+		{Space: space, Shield: true, Hosts: []Host{r.host("a.example.org")}, Names: []Name{{Name: "web"}, {Name: "x", Addresses: []string{}}}},
+		{Space: space, Hosts: []Host{}, Upstreams: []string{"192.0.2.1:53"}},
+	} {
+		r.pushSnapshot(snapshot)
+		if got := r.status().Snapshot; got != snapshot.Digest() {
+			t.Errorf("in force is %s, pushed was %s", got, snapshot.Digest())
+		}
+	}
+}
+
+func TestKeysDoNotPrint(t *testing.T) {
+	host := Host{Name: "a.example.org", Key: "very secret"}
+	snapshot := Snapshot{Hosts: []Host{host}}
+	for _, text := range []string{
+		fmt.Sprint(host), fmt.Sprintf("%+v", snapshot), fmt.Sprintf("%#v", snapshot), fmt.Sprintf("%v", &snapshot),
+	} {
+		if strings.Contains(text, "secret") {
+			t.Errorf("printed: %s", text)
+		}
+	}
+}
+
+func TestParsedCertificatesAreKept(t *testing.T) {
+	certificate, key := pair(t, "a.example.org")
+	row := Host{Name: "a.example.org", Certificate: certificate, Key: key}
+	first, err := compile(Snapshot{Hosts: []Host{row}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := compile(Snapshot{Hosts: []Host{row}}, nil, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.find(row.Name).tls != second.find(row.Name).tls {
+		t.Error("an unchanged certificate was parsed again")
+	}
+	row.MinTLS = "1.3"
+	third, err := compile(Snapshot{Hosts: []Host{row}}, nil, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if third.find(row.Name).tls == second.find(row.Name).tls {
+		t.Error("a changed minimum is not in force")
+	}
+}
+
+func TestRouterServesNobodyBeforeItsFirstSnapshot(t *testing.T) {
+	r := newRig(t, nil)
+	conn, err := r.http(1, nil).Get("https://app.example.org/")
+	if err == nil {
+		conn.Body.Close()
+		t.Error("something answered")
+	}
+	if got := r.status(); got.Snapshot != "" || got.Space != space {
+		t.Errorf("status %+v", got)
+	}
+}
+
+func TestControlIsForOneUser(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Controller = os.Getuid() + 1 })
+	if err := r.client.Push(t.Context(), Snapshot{Space: space}); fault.Of(err) != fault.Unavailable {
+		t.Errorf("push by another user: %v, want Unavailable", err)
+	}
+}
+
+// No bytes on the control socket break the router or get a snapshot into force
+// that was not wholly understood.
+func FuzzSnapshot(f *testing.F) {
+	certificate, key := pair(f, "a.example.org")
+	seed, err := json.Marshal(Snapshot{
+		Space: space, Hosts: []Host{{Name: "a.example.org", Certificate: certificate, Key: key, Backends: []Backend{{Address: "10.0.0.1:80"}}}},
+		Names: []Name{{Name: "web", Addresses: []string{"10.0.0.1"}}}, Upstreams: []string{"192.0.2.1:53"},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add([]byte(`{"space":"s1","hosts":null}`))
+	f.Add([]byte(`{"space":"s1","names":[{"name":"1.web","addresses":["::1"]}]}{}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		var snapshot Snapshot
+		request := httptest.NewRequest(http.MethodPut, "/snapshot", bytes.NewReader(content))
+		if err := control.Decode(httptest.NewRecorder(), request, maxSnapshot, &snapshot); err != nil {
+			if fault.Of(err) == "" {
+				t.Fatalf("an error without a kind: %v", err)
+			}
+			return
+		}
+		compiled, err := compile(snapshot, (&registry{}).prepare(snapshot), nil)
+		if err != nil {
+			if fault.Of(err) != fault.Invalid {
+				t.Fatalf("an error that is not Invalid: %v", err)
+			}
+			return
+		}
+		for _, host := range snapshot.Hosts {
+			name := strings.Replace(host.Name, "*", "x", 1)
+			found := compiled.find(name)
+			if found == nil || len(found.backends) != len(host.Backends) || len(found.tls.Certificates) != 1 {
+				t.Fatalf("host %q became %+v", host.Name, found)
+			}
+		}
+		_, _ = io.WriteString(io.Discard, compiled.digest)
+	})
+}
