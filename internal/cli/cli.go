@@ -91,6 +91,7 @@ variable set.`,
 	}
 	root.AddCommand(
 		newEvidenceVerify(s), newLedgerVerify(s),
+		newHeroku(s), newEnv(s),
 		newInit(s), newServer(s),
 	)
 	return root

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -238,6 +239,10 @@ func (p *parts) answer(ctx context.Context) error {
 	build, err := supervise.BuildID()
 	if err != nil {
 		return err
+	}
+	// A supervisor has made the directory; by hand there may be none.
+	if err := os.MkdirAll(filepath.Dir(p.cfg.controlSocket()), 0o700); err != nil {
+		return fmt.Errorf("the control socket: %w", err)
 	}
 	return supervise.Serve(ctx, p.cfg.controlSocket(), "server", build)
 }
