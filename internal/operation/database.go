@@ -37,7 +37,7 @@ func (r *Runner) database(ctx context.Context, id string) (d database, err error
 		}
 		return err
 	}); err != nil {
-		return d, err
+		return d, moot(err)
 	}
 	for _, x := range []struct {
 		from document.Sealed
@@ -72,8 +72,7 @@ func (r *Runner) provision(ctx context.Context, j store.Job) error {
 	if err := r.setUp(ctx, d); err != nil {
 		return r.explain(ctx, j, d.addon, err)
 	}
-	_, err = r.cfg.Kernel.Execute(ctx, &addons.Provisioned{ID: d.addon.ID, Image: d.image}, by(j))
-	return err
+	return r.record(ctx, &addons.Provisioned{ID: d.addon.ID, Image: d.image}, j)
 }
 
 func (r *Runner) setUp(ctx context.Context, d database) error {
@@ -137,7 +136,7 @@ func (r *Runner) explain(ctx context.Context, j store.Job, a *document.Addon, ca
 		message = "The database could not be set up; the server's log has the reason. It is tried again."
 	}
 	if a.Message != message {
-		if _, err := r.cfg.Kernel.Execute(ctx, &addons.ProvisionFailed{ID: a.ID, Message: message}, by(j)); err != nil {
+		if err := r.record(ctx, &addons.ProvisionFailed{ID: a.ID, Message: message}, j); err != nil {
 			return err
 		}
 	}
@@ -153,7 +152,7 @@ func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
 		a, err = store.Get[*document.Addon](v, j.Ref)
 		return err
 	}); err != nil {
-		return err
+		return moot(err)
 	}
 	if err := r.cfg.Driver.RemoveFormation(ctx, a.ID); err != nil {
 		return err
@@ -162,10 +161,7 @@ func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.cfg.Kernel.Execute(ctx, &addons.Disposed{
-		ID: a.ID, KeyRemoved: disposal.KeyRemoved, ReadTried: disposal.ReadTried,
-	}, by(j))
-	return err
+	return r.record(ctx, &addons.Disposed{ID: a.ID, KeyRemoved: disposal.KeyRemoved, ReadTried: disposal.ReadTried}, j)
 }
 
 // dispose destroys a volume, waiting for what still has files of it open.

@@ -59,7 +59,7 @@ func (r *Runner) releasePhase(ctx context.Context, j store.Job) error {
 		s, err = r.subject(v, rel)
 		return err
 	}); err != nil {
-		return err
+		return moot(err)
 	}
 	if s.release.Status != document.ReleasePending {
 		return nil
@@ -76,11 +76,10 @@ func (r *Runner) releasePhase(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.cfg.Kernel.Execute(ctx, &releases.FinishPhase{
+	return r.record(ctx, &releases.FinishPhase{
 		ID: s.release.ID, Failed: failed,
 		Output: &ledger.Blob{SHA256: ref.SHA256, Size: ref.Size, MediaType: "text/plain", Role: "release-output"},
-	}, by(j))
-	return err
+	}, j)
 }
 
 // runPhase returns the command's output and why it failed, if it did. An error
@@ -139,7 +138,7 @@ func (r *Runner) task(ctx context.Context, j store.Job) error {
 		s, err = r.subject(v, rel)
 		return err
 	}); err != nil {
-		return err
+		return moot(err)
 	}
 	command, err := r.command(ctx, j.Seq, s.app.Space)
 	if err != nil {
@@ -149,8 +148,7 @@ func (r *Runner) task(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.cfg.Kernel.Execute(ctx, &sessions.EndRun{Dyno: dyno.ID, ExitCode: exit.Code}, by(j))
-	return err
+	return r.record(ctx, &sessions.EndRun{Dyno: dyno.ID, ExitCode: exit.Code}, j)
 }
 
 func (r *Runner) runTask(ctx context.Context, s subject, dyno *document.Dyno, command string) (driver.Exit, error) {

@@ -9,6 +9,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -106,8 +107,7 @@ func (r *Runner) take(j store.Job) bool {
 func (r *Runner) run(ctx context.Context, j store.Job) {
 	log := r.cfg.Log.With("job", j.ID, "kind", j.Kind, "ref", j.Ref)
 	err := r.do(ctx, j)
-	if fault.Of(err) == fault.NotFound || fault.Of(err) == fault.Conflict {
-		// Its subject is gone, or is past it: nothing is left to do.
+	if errors.Is(err, errMoot) {
 		log.Info("job is moot", "why", err)
 		err = nil
 	}
@@ -125,6 +125,24 @@ func (r *Runner) run(ctx context.Context, j store.Job) {
 	r.tries[j.ID]++
 	r.later[j.ID] = r.cfg.Now().Add(min(time.Minute, time.Second<<min(r.tries[j.ID], 6)))
 	log.Warn("job failed and will be tried again", "tries", r.tries[j.ID], "error", err)
+}
+
+// errMoot says that a job's subject is gone or past it: nothing is left to do.
+var errMoot = errors.New("nothing is left to do")
+
+// moot marks what the ledger says of a job's subject. What the engine does not
+// find is another matter: it may be there at the next try.
+func moot(err error) error {
+	if kind := fault.Of(err); kind == fault.NotFound || kind == fault.Conflict {
+		return fmt.Errorf("%w: %w", errMoot, err)
+	}
+	return err
+}
+
+// record executes a command that ends a job.
+func (r *Runner) record(ctx context.Context, cmd control.Command, j store.Job) error {
+	_, err := r.cfg.Kernel.Execute(ctx, cmd, by(j))
+	return moot(err)
 }
 
 func (r *Runner) do(ctx context.Context, j store.Job) error {
