@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -151,6 +152,9 @@ func (w *Writer) LeaveOut(digest, reason string) error {
 // Close writes the manifest and its signature and ends the zip. It returns the
 // manifest's digest, which the ledger records.
 func (w *Writer) Close(signers ...note.Signer) (digest string, err error) {
+	if len(signers) == 0 {
+		return "", errors.New("sign manifest: no signer")
+	}
 	w.endFile()
 	sortFiles(w.manifest.Files)
 	content, err := json.Marshal(&w.manifest)
