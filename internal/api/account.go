@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -75,11 +76,22 @@ func addKey(c *call) (Answer, error) {
 }
 
 func removeKey(c *call) (Answer, error) {
+	// A key may also be named by its comment, which query does not know; what
+	// it refuses is somebody else's.
+	if _, err := show(c, func(q *query.Reader) (*document.SSHKey, error) { return q.Key(c.path("key")) }); refused(err) {
+		return Answer{}, err
+	}
 	cmd := &people.RemoveKey{ID: c.path("key")}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err
 	}
 	return ok(view.OfKey(cmd.Key, c.me()), nil)
+}
+
+// refused tells whether query refused, as opposed to finding nothing.
+func refused(err error) bool {
+	var r *query.Refusal
+	return errors.As(err, &r)
 }
 
 // authorization shows a token, the caller's own with its ends, by which clients
@@ -112,6 +124,10 @@ func noSuch(resource string) error {
 	return &problem{Status: http.StatusNotFound, ID: "not_found", Message: "Couldn't find that " + resource + ".", Resource: resource}
 }
 
+// noAuthorization is the answer to an id that does not exist, and to one that is
+// somebody else's.
+var noAuthorization = fault.New(fault.NotFound, "Couldn't find that authorization.")
+
 func getAuthorization(c *call) (Answer, error) {
 	// "~" is Heroku's API key of the dashboard. There is none here.
 	if c.path("authorization") == "~" {
@@ -119,6 +135,9 @@ func getAuthorization(c *call) (Answer, error) {
 	}
 	return ok(show(c, func(q *query.Reader) (view.Authorization, error) {
 		t, err := q.Token(c.path("authorization"))
+		if fault.Of(err) == fault.NotFound && !refused(err) {
+			return view.Authorization{}, noAuthorization
+		}
 		if err != nil {
 			return view.Authorization{}, err
 		}
@@ -158,7 +177,11 @@ func revokeAuthorization(c *call) (Answer, error) {
 		return Answer{}, noSuch("authorization")
 	}
 	cmd := &people.RevokeToken{ID: c.path("authorization")}
-	if err := c.execute(cmd); err != nil {
+	err := c.execute(cmd)
+	if kind := fault.Of(err); kind == fault.Forbidden || kind == fault.NotFound {
+		return Answer{}, noAuthorization
+	}
+	if err != nil {
 		return Answer{}, err
 	}
 	return ok(c.authorization(cmd.Token), nil)

@@ -154,17 +154,15 @@ func (c *call) onlySpace(team string) (string, error) {
 	return list[0].ID, nil
 }
 
-// inTeam refuses a space that is not the named team's.
+// inTeam refuses a space that the caller does not see, or that is not the named
+// team's.
 func (c *call) inTeam(space, team string) error {
-	if team == "" {
-		return nil
-	}
 	return c.read(func(q *query.Reader) error {
-		t, err := q.Team(team, authz.TeamView)
-		if err != nil {
+		s, err := q.Space(space, authz.SpaceView)
+		if err != nil || team == "" {
 			return err
 		}
-		s, err := q.Space(space, authz.SpaceView)
+		t, err := q.Team(team, authz.TeamView)
 		if err != nil {
 			return err
 		}

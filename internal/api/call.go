@@ -141,6 +141,15 @@ func (c *call) visible() error {
 	})
 }
 
+// seesTeam refuses a caller who names a team that they do not see, in the words
+// of one that does not exist.
+func (c *call) seesTeam(identity string) error {
+	return c.read(func(q *query.Reader) error {
+		_, err := q.Team(identity, authz.TeamView)
+		return err
+	})
+}
+
 // expand are the members that the client wants in full.
 func (c *call) expand() view.Expand { return view.ParseExpand(c.r.Header.Get("Accept-Expansion")) }
 

@@ -70,13 +70,7 @@ func updateConfigVars(c *call) (Answer, error) {
 
 // getReleaseConfigVars shows the config that a release was made with.
 func getReleaseConfigVars(c *call) (Answer, error) {
-	r, err := show(c, func(q *query.Reader) (*document.Release, error) {
-		a, err := c.visibleApp(q)
-		if err != nil {
-			return nil, err
-		}
-		return q.Release(a, c.path("release"))
-	})
+	r, err := c.visibleRelease(c.path("release"))
 	if err != nil {
 		return Answer{}, err
 	}

@@ -160,6 +160,9 @@ func (c *call) entry() (store.Record, error) {
 		return store.Record{}, fault.New(fault.NotFound, "Couldn't find that entry.")
 	}
 	e, err := c.cfg.Store.Entry(c.ctx, seq)
+	if fault.Of(err) == fault.NotFound {
+		return e, fault.New(fault.NotFound, "Couldn't find that entry.")
+	}
 	if err != nil {
 		return e, err
 	}

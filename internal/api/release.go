@@ -98,6 +98,17 @@ func (c *call) releaseNow(id string) (view.Release, error) {
 	})
 }
 
+// visibleRelease is a release of the path's app, for a command to act on.
+func (c *call) visibleRelease(identity string) (*document.Release, error) {
+	return show(c, func(q *query.Reader) (*document.Release, error) {
+		a, err := c.visibleApp(q)
+		if err != nil {
+			return nil, err
+		}
+		return q.Release(a, identity)
+	})
+}
+
 // createRelease rolls back. New code comes by git push.
 func createRelease(c *call) (Answer, error) {
 	var in struct {
@@ -110,7 +121,11 @@ func createRelease(c *call) (Answer, error) {
 	if in.Release == "" {
 		return Answer{}, fault.New(fault.Invalid, "release is missing: it names the release to roll back to. New code is released by git push.")
 	}
-	cmd := &releases.Rollback{App: c.path("app"), Identity: string(in.Release)}
+	r, err := c.visibleRelease(string(in.Release))
+	if err != nil {
+		return Answer{}, err
+	}
+	cmd := &releases.Rollback{App: c.path("app"), Identity: r.ID}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err
 	}
@@ -124,7 +139,11 @@ func approveRelease(c *call) (Answer, error) {
 	if err := c.body(&in); err != nil {
 		return Answer{}, err
 	}
-	cmd := &releases.Approve{App: c.path("app"), Identity: c.path("release"), Note: in.Note}
+	r, err := c.visibleRelease(c.path("release"))
+	if err != nil {
+		return Answer{}, err
+	}
+	cmd := &releases.Approve{App: c.path("app"), Identity: r.ID, Note: in.Note}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err
 	}

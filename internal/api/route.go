@@ -64,7 +64,13 @@ func newMux(routes []Route, serve func(Route) http.HandlerFunc, other http.Handl
 		methods[r.pattern()] = append(methods[r.pattern()], r.Method)
 	}
 	for pattern, list := range methods {
-		mux.HandleFunc(pattern, otherMethod(list, other))
+		// One by one: a pattern for all methods would conflict with those that
+		// are wider in path and narrower in method.
+		for _, m := range []string{get, post, put, patch, remove, http.MethodOptions} {
+			if !slices.Contains(list, m) {
+				mux.HandleFunc(m+" "+pattern, otherMethod(list, other))
+			}
+		}
 	}
 	mux.HandleFunc("/", other)
 	return mux
@@ -72,10 +78,10 @@ func newMux(routes []Route, serve func(Route) http.HandlerFunc, other http.Handl
 
 // otherMethod answers OPTIONS, and refuses what a path does not have.
 func otherMethod(methods []string, other http.HandlerFunc) http.HandlerFunc {
-	if slices.Contains(methods, http.MethodGet) {
+	methods = append(slices.Clone(methods), http.MethodOptions)
+	if slices.Contains(methods, get) {
 		methods = append(methods, http.MethodHead)
 	}
-	methods = append(methods, http.MethodOptions)
 	slices.Sort(methods)
 	allow := strings.Join(methods, ", ")
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/query"
 )
 
@@ -183,10 +184,21 @@ func (c *call) onRecord(err error) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	if recorded := c.execute(refusal.Command(c.tried(""))); recorded != nil {
-		return recorded
+	recorded := c.execute(refusal.Command(c.tried(c.lookedFor())))
+	if fault.Of(recorded) != fault.Of(err) {
+		return recorded // it could not be recorded, or their access just changed
 	}
 	return err
+}
+
+// lookedFor names a refused read by its permission where that says more than
+// that something was viewed.
+func (c *call) lookedFor() string {
+	switch c.route.Need {
+	case authz.EvidenceRead, authz.AppSecrets:
+		return string(c.route.Need)
+	}
+	return ""
 }
 
 // recover turns a panic into an internal error. A handler that gives up on a

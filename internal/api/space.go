@@ -75,6 +75,9 @@ func createSpace(c *call) (Answer, error) {
 	if r := string(in.Region); r != "" && r != here && r != view.BuiltIn("region", here) {
 		return Answer{}, fault.New(fault.Invalid, "There is one region here: %s.", here)
 	}
+	if err := c.seesTeam(string(in.Team)); err != nil {
+		return Answer{}, err
+	}
 	cmd := &spaces.Create{Name: in.Name, Team: string(in.Team), Region: here, Shield: in.Shield}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"net/http"
-
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/document"
@@ -175,7 +173,13 @@ func deleteRole(c *call) (Answer, error) {
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err
 	}
-	return Answer{Status: http.StatusOK, Body: view.OfMemberRoles(cmd.Member)}, nil
+	left, err := c.member()
+	if fault.Of(err) == fault.NotFound {
+		left.Member = &document.Member{Account: m.Member.Account, Email: m.Email} // that was the last role
+	} else if err != nil {
+		return Answer{}, err
+	}
+	return ok(view.OfMemberRoles(left.Member), nil)
 }
 
 func getPolicy(c *call) (Answer, error) {

@@ -272,7 +272,7 @@ func (r *Reader) AttachmentOf(a App, identity string) (Attachment, error) {
 			return r.seenAttachment(at)
 		}
 	}
-	return Attachment{}, fault.New(fault.NotFound, "Couldn't find that attachment.")
+	return Attachment{}, notHere[*document.Attachment](r, identity, "attachment")
 }
 
 func (r *Reader) seenAttachment(at *document.Attachment) (Attachment, error) {

@@ -7,7 +7,6 @@ import (
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
@@ -218,7 +217,7 @@ func (r *Reader) Collaborator(a App, identity string) (Collaborator, error) {
 			return c, nil
 		}
 	}
-	return Collaborator{}, fault.New(fault.NotFound, "Couldn't find that collaborator.")
+	return Collaborator{}, notHere[*document.Collaborator](r, identity, "collaborator")
 }
 
 // Formations lists an app's process types.
@@ -239,7 +238,7 @@ func (r *Reader) Formation(a App, identity string) (*document.Formation, error) 
 			return f, nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "Couldn't find that process type.")
+	return nil, notHere[*document.Formation](r, identity, "process type")
 }
 
 // Dyno is a dyno and the release it runs, nil if that is not known.
@@ -281,7 +280,7 @@ func (r *Reader) Dyno(a App, identity string) (Dyno, error) {
 			return d, nil
 		}
 	}
-	return Dyno{}, fault.New(fault.NotFound, "Couldn't find that dyno.")
+	return Dyno{}, notHere[*document.Dyno](r, identity, "dyno")
 }
 
 // Domain is a domain and its certificate, nil if it has none of its own.
@@ -321,7 +320,7 @@ func (r *Reader) Domain(a App, identity string) (Domain, error) {
 			return d, nil
 		}
 	}
-	return Domain{}, fault.New(fault.NotFound, "Couldn't find that domain name.")
+	return Domain{}, notHere[*document.Domain](r, identity, "domain name")
 }
 
 // Endpoint is a certificate and the ids of the domains it serves.
@@ -365,7 +364,7 @@ func (r *Reader) Endpoint(a App, identity string) (Endpoint, error) {
 			return e, nil
 		}
 	}
-	return Endpoint{}, fault.New(fault.NotFound, "Couldn't find that SNI endpoint.")
+	return Endpoint{}, notHere[*document.Endpoint](r, identity, "SNI endpoint")
 }
 
 // Documents are the dynos alone.

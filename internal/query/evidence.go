@@ -1,8 +1,6 @@
 package query
 
 import (
-	"errors"
-
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
@@ -27,6 +25,7 @@ func (r *Reader) Scope(identity string) (string, error) {
 	if identity == "" {
 		return "", r.Operator(control.Aim{Target: ledger.Target{Kind: "installation", Name: "the installation's ledger"}})
 	}
+	// Nobody learns which of the two a name is that they may not see.
 	s, err := r.Space(identity, authz.EvidenceRead)
 	if err == nil {
 		return s.ID, nil
@@ -34,13 +33,18 @@ func (r *Reader) Scope(identity string) (string, error) {
 	if fault.Of(err) != fault.NotFound {
 		return "", err
 	}
-	t, teamErr := r.Team(identity, authz.EvidenceRead)
-	if teamErr == nil {
-		return t.ID, nil
+	if refused := told(err, "Couldn't find that scope."); refused != err {
+		return "", refused
 	}
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	t, err := r.Team(identity, authz.EvidenceRead)
+	switch {
+	case err == nil:
+		return t.ID, nil
+	case fault.Of(err) != fault.NotFound:
 		return "", err
 	}
-	return "", teamErr
+	if refused := told(err, "Couldn't find that scope."); refused != err {
+		return "", refused
+	}
+	return "", fault.New(fault.NotFound, "Couldn't find that scope.")
 }

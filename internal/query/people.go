@@ -31,7 +31,7 @@ func (r *Reader) Tokens() ([]*document.Token, error) {
 func (r *Reader) Token(id string) (*document.Token, error) {
 	t, err := store.Get[*document.Token](r.v, id)
 	if err == nil && t.Account != r.who.Account {
-		return nil, r.refuseForeign("token", t.ID)
+		return nil, told(r.refuseForeign("token", t.ID), "Couldn't find that authorization.")
 	}
 	return t, err
 }

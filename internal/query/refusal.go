@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -63,6 +64,25 @@ func (r *Reader) check(aim control.Aim) error {
 		return &Refusal{aim, fault.New(fault.Forbidden, "You do not have access to %s: it needs the permission %s.", aim.Target.Name, aim.Need)}
 	}
 	return &Refusal{aim, fault.New(fault.NotFound, "Couldn't find that %s.", aim.Target.Kind)}
+}
+
+// elsewhere is the answer to an id that exists, but not where the caller looked
+// for it. It is not found either way; whoever may not see where it really is was
+// probing, and that is on record.
+func (r *Reader) elsewhere(aim control.Aim) error {
+	if err := r.check(aim); err != nil {
+		return err
+	}
+	return fault.New(fault.NotFound, "Couldn't find that %s.", aim.Target.Kind)
+}
+
+// told gives a refusal other words for its caller.
+func told(err error, format string, args ...any) error {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	return &Refusal{refusal.Aim, fault.New(refusal.fault.Kind, format, args...)}
 }
 
 // Operator refuses everybody who does not operate the installation.

@@ -5,8 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -30,9 +32,36 @@ func within[T document.Doc](r *Reader, a App, id string) (T, error) {
 	d, err := store.Get[T](r.v, id)
 	if err == nil && appOf(d) != a.ID {
 		var zero T
-		return zero, fault.New(fault.NotFound, "Couldn't find that %s.", zero.Kind())
+		return zero, r.foreign(d)
 	}
 	return d, err
+}
+
+// notHere is the answer to a name or id that an app's list does not have. An id
+// that exists elsewhere is a probe, if the caller may not see where.
+func notHere[T document.Doc](r *Reader, identity, what string) error {
+	d, err := store.Get[T](r.v, identity)
+	if err == nil {
+		return told(r.foreign(d), "Couldn't find that %s.", what)
+	}
+	if fault.Of(err) != fault.NotFound {
+		return err
+	}
+	return fault.New(fault.NotFound, "Couldn't find that %s.", what)
+}
+
+// foreign is for what belongs to another app than the path says.
+func (r *Reader) foreign(d document.Doc) error {
+	there, err := known[*document.App](r, appOf(d))
+	if err != nil {
+		return err
+	}
+	if there == nil {
+		return fault.New(fault.NotFound, "Couldn't find that %s.", d.Kind())
+	}
+	aim := appAim(there, authz.AppView)
+	aim.Target = ledger.Target{Kind: string(d.Kind()), ID: d.Ident(), Name: there.Name}
+	return r.elsewhere(aim)
 }
 
 func appOf(d document.Doc) string {
@@ -42,6 +71,18 @@ func appOf(d document.Doc) string {
 	case *document.Build:
 		return d.App
 	case *document.Slug:
+		return d.App
+	case *document.Formation:
+		return d.App
+	case *document.Dyno:
+		return d.App
+	case *document.Domain:
+		return d.App
+	case *document.Endpoint:
+		return d.App
+	case *document.Collaborator:
+		return d.App
+	case *document.Attachment:
 		return d.App
 	}
 	return ""
@@ -92,7 +133,7 @@ func (r *Reader) Plans(a App) ([]string, error) {
 			return nil, err
 		}
 		if x != nil {
-			out = append(out, x.Plan)
+			out = append(out, x.Service+":"+x.Plan)
 		}
 	}
 	slices.Sort(out)

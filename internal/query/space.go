@@ -135,7 +135,7 @@ func (r *Reader) Session(s Space, id string) (Session, error) {
 		return Session{}, err
 	}
 	if x.Space != s.ID {
-		return Session{}, fault.New(fault.NotFound, "Couldn't find that session.")
+		return Session{}, r.foreignSession(x)
 	}
 	a, err := known[*document.App](r, x.App)
 	return Session{x, a}, err
@@ -143,3 +143,17 @@ func (r *Reader) Session(s Space, id string) (Session, error) {
 
 // SpaceTeam adds its team to a space that a command gave.
 func (r *Reader) SpaceTeam(s *document.Space) (Space, error) { return r.space(s) }
+
+func (r *Reader) foreignSession(x *document.Session) error {
+	there, err := known[*document.Space](r, x.Space)
+	if err != nil {
+		return err
+	}
+	if there == nil {
+		return fault.New(fault.NotFound, "Couldn't find that session.")
+	}
+	aim := spaceAim(there, authz.EvidenceRead)
+	aim.Target = ledger.Target{Kind: "session", ID: x.ID, Name: x.Dyno}
+	aim.See = authz.EvidenceRead
+	return r.elsewhere(aim)
+}

@@ -107,7 +107,10 @@ func (r *Reader) Requests(t Team) ([]*document.Request, error) {
 func (r *Reader) Request(t Team, id string) (*document.Request, error) {
 	q, err := store.Get[*document.Request](r.v, id)
 	if err == nil && q.Team != t.ID {
-		return nil, fault.New(fault.NotFound, "Couldn't find that request.")
+		return nil, r.elsewhere(control.Aim{
+			Scope: q.Team, Target: ledger.Target{Kind: "request", ID: q.ID, Name: q.What},
+			Need: authz.TeamView, See: authz.TeamView, On: authz.Resource{Team: q.Team},
+		})
 	}
 	return q, err
 }

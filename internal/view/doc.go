@@ -43,6 +43,15 @@ type User struct {
 	Email string `json:"email"`
 }
 
+// userOf names whoever did something. The platform itself has no account: it
+// gets an address that cannot exist.
+func userOf(id, email string) User {
+	if id == "" {
+		return User{BuiltIn("account", email), email + "@strongroom.invalid"}
+	}
+	return User{id, email}
+}
+
 // Time is a moment as Heroku writes it: UTC, whole seconds.
 type Time time.Time
 

@@ -44,7 +44,7 @@ type Grant struct {
 func OfMemberRoles(m *document.Member) MemberRoles {
 	out := MemberRoles{User: User{m.Account, m.Email}, Roles: append([]string{}, m.Roles...), Grants: []Grant{}}
 	for _, g := range m.GrantedBy {
-		grant := Grant{Role: g.Role, By: User{g.By, g.ByEmail}, At: Time(g.At)}
+		grant := Grant{Role: g.Role, By: userOf(g.By, g.ByEmail), At: Time(g.At)}
 		if g.Approver != "" {
 			grant.Approver = &Only{g.Approver}
 		}
@@ -83,7 +83,7 @@ type Request struct {
 // OfRequest shows a request.
 func OfRequest(r *document.Request) Request {
 	out := Request{
-		ID: r.ID, What: r.What, By: User{r.By, r.ByEmail}, Role: text(r.Role), Reason: r.Reason, State: r.State,
+		ID: r.ID, What: r.What, By: userOf(r.By, r.ByEmail), Role: text(r.Role), Reason: r.Reason, State: r.State,
 		CreatedAt: Time(r.CreatedAt), UpdatedAt: Time(r.UpdatedAt),
 	}
 	if r.Account != "" {
@@ -118,7 +118,7 @@ type Exception struct {
 
 // OfException shows an exception.
 func OfException(e *document.Exception) Exception {
-	return Exception{e.ID, e.What, e.Subject, User{e.By, e.ByEmail}, e.Reason, Time(e.CreatedAt)}
+	return Exception{e.ID, e.What, e.Subject, userOf(e.By, e.ByEmail), e.Reason, Time(e.CreatedAt)}
 }
 
 // Session is somebody's recorded access to a process or a database.
@@ -140,7 +140,7 @@ type Session struct {
 // OfSession shows a session; app is nil where it is gone.
 func OfSession(s *document.Session, app *document.App) Session {
 	out := Session{
-		ID: s.ID, Space: Only{s.Space}, Dyno: s.Dyno, Type: s.Type, User: User{s.By, s.ByEmail}, State: s.State,
+		ID: s.ID, Space: Only{s.Space}, Dyno: s.Dyno, Type: s.Type, User: userOf(s.By, s.ByEmail), State: s.State,
 		StartedAt: Time(s.CreatedAt), EndedAt: maybe(s.EndedAt), ExitCode: s.ExitCode, Recording: text(s.Recording), Bytes: s.Bytes,
 	}
 	if app != nil {
@@ -167,7 +167,7 @@ func OfPack(p *document.Pack) Pack {
 		p.ID,
 		Only{p.Scope},
 		append([]string{}, p.Spaces...), Time(p.From), Time(p.To),
-		User{p.By, p.ByEmail},
+		userOf(p.By, p.ByEmail),
 		text(p.Manifest), Time(p.CreatedAt),
 	}
 }

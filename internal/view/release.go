@@ -43,7 +43,7 @@ func (s Site) OfBuild(b *document.Build, a *document.App, release, output string
 	out := Build{
 		App: Only{a.ID}, CreatedAt: Time(b.CreatedAt), ID: b.ID, OutputStreamURL: output,
 		SourceBlob: SourceBlob{URL: s.GitURL(a), Version: text(b.Commit)},
-		Stack:      a.Stack, Status: b.Status, UpdatedAt: Time(b.UpdatedAt), User: User{b.By, b.ByEmail},
+		Stack:      a.Stack, Status: b.Status, UpdatedAt: Time(b.UpdatedAt), User: userOf(b.By, b.ByEmail),
 	}
 	if b.Buildpack != "" {
 		out.Buildpacks = []BuildpackRef{{b.Buildpack, b.Buildpack}}
@@ -149,7 +149,7 @@ func OfRelease(r *document.Release, c ReleaseContext) Release {
 	out := Release{
 		AddonPlanNames: append([]string{}, c.Plans...), Artifacts: []Artifact{}, App: Ref{c.App.ID, c.App.Name},
 		CreatedAt: Time(r.CreatedAt), Description: r.Description, ID: r.ID, UpdatedAt: Time(r.UpdatedAt),
-		Status: herokuStatus(r.Status), User: User{r.By, r.ByEmail}, Version: r.Version, Current: r.Current,
+		Status: herokuStatus(r.Status), User: userOf(r.By, r.ByEmail), Version: r.Version, Current: r.Current,
 		OutputStreamURL: text(c.Output), EligibleForRollback: EligibleForRollback(r), Strongroom: ofApproval(r),
 	}
 	if r.Status == document.ReleaseWaiting {

@@ -10,6 +10,8 @@ package viewtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,15 @@ var ours = map[string][]string{
 	"add-on-attachment": {"config_vars"},
 }
 
+// expanded are members that a client can ask for in full, by where they are;
+// the schema knows only their short form.
+var expanded = []struct{ resource, within, member, schema string }{
+	{"add-on", "", "plan", "plan"},
+	{"add-on", "", "addon_service", "add-on-service"},
+	{"add-on-attachment", "addon", "plan", "plan"},
+	{"space", "", "region", "region"},
+}
+
 // Schemas validates resources by their name in Heroku's schema.
 type Schemas struct {
 	compiler *jsonschema.Compiler
@@ -43,15 +54,30 @@ type Schemas struct {
 // Load reads the schema, and skips the test where it is not there.
 func Load(t *testing.T) *Schemas {
 	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
+	s, err := Open()
+	if errors.Is(err, fs.ErrNotExist) {
 		t.Skipf("Heroku's schema is not at hand: %v", err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := doc.(map[string]any)
+	return s
+}
+
+// Open reads the schema. Where it is not at hand the error is fs.ErrNotExist.
+func Open() (*Schemas, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	root, ok := doc.(map[string]any)
+	if !ok {
+		return nil, errors.New("the schema is not an object")
+	}
 	delete(root, "$schema")
 	delete(root, "id")
 	delete(root, "links")
@@ -61,13 +87,16 @@ func Load(t *testing.T) *Schemas {
 		delete(d.(map[string]any), "links")
 		adapt(d)
 	}
+	// The CLI waits while an add-on is "deprovisioning"; the schema lacks it.
+	state := root["definitions"].(map[string]any)["add-on"].(map[string]any)["definitions"].(map[string]any)["state"].(map[string]any)
+	state["enum"] = append(state["enum"].([]any), "deprovisioning")
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft4)
 	c.AssertFormat()
 	if err := c.AddResource("heroku.json", root); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return &Schemas{compiler: c, compiled: map[string]*jsonschema.Schema{}}
+	return &Schemas{compiler: c, compiled: map[string]*jsonschema.Schema{}}, nil
 }
 
 // Has tells whether the schema knows the resource; "[]name" is a list of them.
@@ -116,10 +145,32 @@ func (s *Schemas) Check(t *testing.T, name string, raw []byte) {
 			for _, extra := range ours[one] {
 				delete(o, extra)
 			}
+			s.collapse(t, one, o)
 		}
 		if err := sch.Validate(x); err != nil {
 			text, _ := json.MarshalIndent(x, "", "  ")
 			t.Errorf("%s: %v\n%s", one, err, text)
+		}
+	}
+}
+
+// collapse checks what is there in full and leaves the short form.
+func (s *Schemas) collapse(t *testing.T, resource string, o map[string]any) {
+	t.Helper()
+	for _, e := range expanded {
+		in := o
+		if e.within != "" {
+			in, _ = o[e.within].(map[string]any)
+		}
+		member, ok := in[e.member].(map[string]any)
+		if e.resource != resource || !ok || len(member) <= 2 {
+			continue
+		}
+		raw, _ := json.Marshal(member)
+		s.Check(t, e.schema, raw)
+		in[e.member] = map[string]any{"id": member["id"], "name": member["name"]}
+		if e.within != "" {
+			delete(in, e.member) // an inclusion, which has no short form
 		}
 	}
 }
