@@ -90,8 +90,11 @@ variable set.`,
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
 	}
 	root.AddCommand(
-		newEvidenceVerify(s), newLedgerVerify(s),
-		newHeroku(s), newEnv(s),
+		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s),
+		newEvidenceExport(s), newEvidenceVerify(s), newSessions(s), newSessionsPlay(s),
+		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s),
+		newAccountsCreate(s), newAccountsSuspend(s), newTeamsCreate(s), newRolesGrant(s), newRolesRevoke(s),
+		newRequests(s), newRequestsDecide(s, true), newRequestsDecide(s, false), newPolicy(s),
 		newInit(s), newServer(s),
 	)
 	return root

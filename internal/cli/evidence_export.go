@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strongroom/strongroom/client"
+	"github.com/strongroom/strongroom/internal/fault"
+)
+
+func newEvidenceExport(s streams) *cobra.Command {
+	var x client.Export
+	var out string
+	c := &cobra.Command{
+		Use: "evidence:export --space SPACE --from TIME", GroupID: "evidence",
+		Short: "Write an evidence pack for an auditor",
+		Long: `Writes a zip that can be checked offline with evidence:verify. The export itself
+goes on record. Recordings and command lines may hold PHI: they come along only
+with --with-recordings.`,
+		Example: `  strongroom evidence:export --space clinic --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --out q1.zip`,
+		Args:    exactly(),
+	}
+	f := c.Flags()
+	f.StringVar(&x.Space, "space", "", "the space")
+	f.StringVar(&x.From, "from", "", "the period's begin, RFC 3339")
+	f.StringVar(&x.To, "to", "", "the period's end, RFC 3339 (default now)")
+	f.BoolVar(&x.Recordings, "with-recordings", false, "include session recordings and command lines")
+	f.StringVar(&out, "out", "pack.zip", "the file to write; it must not exist")
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		if x.Space == "" || x.From == "" {
+			return usage("--space and --from are needed")
+		}
+		n, err := r.export(ctx, x, out)
+		if err != nil {
+			return err
+		}
+		r.say("Wrote %s (%d KB). Check it with: strongroom evidence:verify %s --key KEY", out, (n+1023)/1024, out)
+		return nil
+	})
+}
+
+// export writes to a file of another name first: what has the final name is whole.
+func (r *remote) export(ctx context.Context, x client.Export, out string) (int64, error) {
+	if _, err := os.Lstat(out); err == nil {
+		return 0, fault.New(fault.Conflict, "%s exists already. Name another file with --out.", out)
+	}
+	pack, err := r.Export(ctx, x)
+	if err != nil {
+		return 0, err
+	}
+	defer pack.Close()
+	f, err := os.CreateTemp(filepath.Dir(out), ".pack-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	n, err := io.Copy(io.MultiWriter(f, &ticker{w: r.err}), pack)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return n, fmt.Errorf("the pack is not whole and was not kept: %w", err)
+	}
+	return n, os.Rename(f.Name(), out)
+}
+
+// ticker tells every two seconds how much was written.
+type ticker struct {
+	w    io.Writer
+	n    int64
+	next time.Time
+}
+
+// Write counts.
+func (t *ticker) Write(p []byte) (int, error) {
+	now := time.Now()
+	if t.next.IsZero() {
+		t.next = now.Add(2 * time.Second)
+	}
+	t.n += int64(len(p))
+	if now.After(t.next) {
+		t.next = now.Add(2 * time.Second)
+		fmt.Fprintf(t.w, "%d KB\n", t.n/1024)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+func newLedgerCheckpoint(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use: "ledger:checkpoint", GroupID: "evidence",
+		Short: "Print the signed checkpoint over all entries",
+		Long: `Prints the newest checkpoint. Whoever keeps old ones can have a later pack
+prove that it extends them: evidence:verify --since.`,
+		Example: `  strongroom ledger:checkpoint > 2026-11-23.checkpoint`,
+		Args:    exactly(),
+	}
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		cp, err := r.Checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		defer cp.Close()
+		_, err = io.Copy(r.out, cp)
+		return err
+	})
+}
+
+func newLedgerKey(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use: "ledger:key", GroupID: "evidence",
+		Short: "Print the log's verifier key",
+		Long: `Prints the key as the server knows it. What an auditor checks packs against
+should come from the engagement letter; this is to compare with it.`,
+		Example: `  strongroom ledger:key > log.vkey`,
+		Args:    exactly(),
+	}
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		i, err := r.Installation(ctx)
+		if err != nil {
+			return err
+		}
+		return r.show(i, func() { r.say("%s", i.LogKey) })
+	})
+}

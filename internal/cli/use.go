@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strongroom/strongroom/internal/recording"
+)
+
+func newReleasesApprove(s streams) *cobra.Command {
+	var app, note string
+	c := &cobra.Command{
+		Use: "releases:approve VERSION --app APP", GroupID: "use",
+		Short: "Let a release of somebody else's go live",
+		Long: `Approves a release that waits for a second person. Whoever pushed it cannot,
+nor can an account or a role that they made.`,
+		Example: `  strongroom releases:approve v3 --app intake --note "reviewed in #42"`,
+		Args:    exactly("VERSION"),
+	}
+	c.Flags().StringVarP(&app, "app", "a", "", "the app")
+	c.Flags().StringVar(&note, "note", "", "what you checked: goes on record")
+	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
+		if app == "" {
+			return usage("--app is needed")
+		}
+		rel, err := r.Approve(ctx, app, args[0], note)
+		if err != nil {
+			return err
+		}
+		return r.show(rel, func() { r.say("Approved v%d of %s; it is %s.", rel.Version, app, rel.Status) })
+	})
+}
+
+func newAppsEPHI(s streams) *cobra.Command {
+	var app string
+	c := &cobra.Command{
+		Use: "apps:ephi yes|no|unknown --app APP", GroupID: "use",
+		Short:   "Say whether an app holds electronic protected health information",
+		Example: `  strongroom apps:ephi yes --app intake`,
+		Args:    exactly("MARK"),
+	}
+	c.Flags().StringVarP(&app, "app", "a", "", "the app")
+	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
+		if app == "" {
+			return usage("--app is needed")
+		}
+		if err := r.MarkEPHI(ctx, app, args[0]); err != nil {
+			return err
+		}
+		r.say("%s: ephi is %s.", app, args[0])
+		return nil
+	})
+}
+
+func newSessions(s streams) *cobra.Command {
+	var space string
+	c := &cobra.Command{
+		Use: "sessions --space SPACE", GroupID: "evidence",
+		Short:   "List who had a terminal or a database connection",
+		Example: `  strongroom sessions --space clinic`,
+		Args:    exactly(),
+	}
+	c.Flags().StringVar(&space, "space", "", "the space")
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		if space == "" {
+			return usage("--space is needed")
+		}
+		list, err := r.Sessions(ctx, space)
+		if err != nil {
+			return err
+		}
+		return r.show(list, func() {
+			for _, x := range list {
+				app, ended := "", "still open"
+				if x.App != nil {
+					app = x.App.Name
+				}
+				if x.EndedAt != nil {
+					ended = x.EndedAt.Sub(x.StartedAt).Round(time.Second).String()
+				}
+				r.say("%s  %s  %-11s %s %s %s (%s)", x.ID, x.StartedAt.Format(time.RFC3339), x.State, x.User.Email, app, x.Dyno, ended)
+			}
+		})
+	})
+}
+
+func newSessionsPlay(s streams) *cobra.Command {
+	var space string
+	var speed float64
+	var typed, raw bool
+	c := &cobra.Command{
+		Use: "sessions:play ID --space SPACE", GroupID: "evidence",
+		Short: "Replay a recorded session",
+		Long: `Replays what was on the screen. Control sequences that could do something to
+your own terminal are held back. That you watched it goes on record.`,
+		Example: `  strongroom sessions:play 01934f6e-7a10-7c3e-8f21-5b6c7d8e9fa0 --space clinic --speed 4
+  strongroom sessions:play 01934f6e-7a10-7c3e-8f21-5b6c7d8e9fa0 --space clinic --typed`,
+		Args: exactly("ID"),
+	}
+	c.Flags().StringVar(&space, "space", "", "the space")
+	c.Flags().Float64Var(&speed, "speed", 1, "how many times faster")
+	c.Flags().BoolVar(&typed, "typed", false, "print what was typed instead")
+	c.Flags().BoolVar(&raw, "raw", false, "print the asciicast itself")
+	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
+		if space == "" {
+			return usage("--space is needed")
+		}
+		cast, err := r.Recording(ctx, space, args[0])
+		if err != nil {
+			return err
+		}
+		defer cast.Close()
+		switch {
+		case raw:
+			_, err = io.Copy(r.out, cast)
+		case typed:
+			err = recording.Typed(cast, r.out)
+		default:
+			err = recording.Play(ctx, cast, r.out, speed, 2*time.Second)
+		}
+		return err
+	})
+}
