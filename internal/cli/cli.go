@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/engine"
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
@@ -95,7 +96,8 @@ variable set.`,
 		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s),
 		newAccountsCreate(s), newAccountsSuspend(s), newTeamsCreate(s), newRolesGrant(s), newRolesRevoke(s),
 		newRequests(s), newRequestsDecide(s, true), newRequestsDecide(s, false), newPolicy(s),
-		newInit(s), newServer(s),
+		newInit(s), newImagesBuild(s), newSupervise(s), newServer(s), newEngine(s),
+		newChild(s, "spool", engine.Spool), newChild(s, "edge", engine.Edge), newChild(s, "router", engine.Router),
 	)
 	return root
 }

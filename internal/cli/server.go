@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/engine"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -49,11 +51,10 @@ starts it; by itself it is for those who supervise processes otherwise.`,
 		Example: `  strongroom server --config /etc/strongroom/strongroom.json`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg := settings{}
-			if err := readConfig(config, &cfg); err != nil {
+			cfg, err := readSettings(config)
+			if err != nil {
 				return err
 			}
-			cfg.Server.Version = Version
 			return server.Run(c.Context(), cfg.Server, newLog(s.err))
 		},
 	}
@@ -89,14 +90,19 @@ func (o *initOptions) run(c *cobra.Command) error {
 	if o.email == "" {
 		return usage("--email is needed: the first operator's address")
 	}
-	cfg := settings{}
-	if err := readConfig(o.config, &cfg); err != nil {
+	cfg, err := readSettings(o.config)
+	if err != nil {
 		return err
 	}
-	cfg.Server.Version = Version
 	in, err := server.Init(c.Context(), cfg.Server, o.email, newLog(o.err))
 	if err != nil {
 		return err
+	}
+	// What is made as root belongs to the server, which runs as its own user.
+	if os.Geteuid() == 0 {
+		if err := giveToServer(cfg.Data); err != nil {
+			return err
+		}
 	}
 	if o.json {
 		return json.NewEncoder(o.out).Encode(map[string]string{
@@ -115,4 +121,18 @@ The token is shown this once. Write the log key down where your auditor will
 look for it: it is what evidence packs are checked against.
 `, in.ID, in.LogKey, in.Fingerprint, in.Email, in.Token.Reveal(), in.CA)
 	return nil
+}
+
+func giveToServer(data string) error {
+	for _, dir := range []string{"server", "secrets", "anchor"} {
+		if err := filepath.WalkDir(filepath.Join(data, dir), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(path, engine.ServerUID, engine.ServerUID)
+		}); err != nil {
+			return fmt.Errorf("give the data to the server's user: %w", err)
+		}
+	}
+	return errors.Join(os.Chmod(data, 0o711), os.Chmod(filepath.Join(data, "images"), 0o755))
 }

@@ -1,8 +1,43 @@
 package cli
 
-import "github.com/strongroom/strongroom/internal/server"
+import (
+	"cmp"
 
-// settings are those of all processes of an installation, in one file.
+	"github.com/strongroom/strongroom/internal/engine"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// settings are those of all processes of an installation, in one file. Data
+// and Run hold for both parts.
 type settings struct {
-	Server server.Config `json:"server"`
+	Data   string         `json:"data"`
+	Run    string         `json:"run"`
+	Server server.Config  `json:"server"`
+	Engine engineSettings `json:"engine"`
+}
+
+// engineSettings are the engine's that an operator sets.
+type engineSettings struct {
+	Name      string   `json:"name"`
+	HTTPS     string   `json:"https"`
+	HTTP      string   `json:"http"`
+	Upstreams []string `json:"upstreams"`
+}
+
+// readSettings reads the file and brings the shared settings to both parts.
+func readSettings(path string) (settings, error) {
+	var s settings
+	if err := readConfig(path, &s); err != nil {
+		return s, err
+	}
+	s.Data = cmp.Or(s.Data, "/var/lib/strongroom")
+	s.Run = cmp.Or(s.Run, "/run/strongroom")
+	s.Server.Data, s.Server.Run, s.Server.Version = s.Data, s.Run, Version
+	return s, nil
+}
+
+func (s settings) engine() engine.Config {
+	return engine.Config{
+		Data: s.Data, Run: s.Run, Name: s.Engine.Name, HTTPS: s.Engine.HTTPS, HTTP: s.Engine.HTTP, Upstreams: s.Engine.Upstreams,
+	}
 }

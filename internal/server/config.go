@@ -14,9 +14,9 @@ import (
 // Config of a server. Zero values mean the defaults named.
 type Config struct {
 	// Data is the installation's directory; default /var/lib/strongroom.
-	Data string `json:"data"`
+	Data string `json:"-"`
 	// Run holds sockets and what a reboot may forget; default /run/strongroom.
-	Run string `json:"run"`
+	Run string `json:"-"`
 	// Host is the name under which people reach the API. Because of how the
 	// heroku CLI treats other names, it must be "localhost" or contain
 	// "localhost". Default "localhost".

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strongroom/strongroom/images"
+	"github.com/strongroom/strongroom/internal/image"
+)
+
+func newImagesBuild(s streams) *cobra.Command {
+	var config string
+	var force bool
+	c := &cobra.Command{
+		Use: "images:build", GroupID: "run",
+		Short: "Build the platform's own images",
+		Long: `Builds the base, build and postgres images from the distribution's signed
+packages into the installation's image directory. What is there already from
+the same recipe is kept. The server gives them to the engine at its next start.`,
+		Example: `  strongroom images:build
+  strongroom images:build --force   # take the distribution's newest packages`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := readSettings(config)
+			if err != nil {
+				return err
+			}
+			dir := cfg.Server.Images
+			if dir == "" {
+				dir = filepath.Join(cfg.Data, "images")
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			for _, name := range []string{"base", "build", "postgres"} {
+				fmt.Fprintf(s.out, "-----> image %s\n", name)
+				info, err := image.Build(c.Context(), images.Recipes, name, filepath.Join(dir, name+".tar"), image.Options{Force: force}, s.err)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(s.out, "       %s\n", info.Digest)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
+	c.Flags().BoolVar(&force, "force", false, "build again although the recipe is the same")
+	return c
+}

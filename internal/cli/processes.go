@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/engine"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/supervise"
+)
+
+func newSupervise(s streams) *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use: "supervise", GroupID: "run",
+		Short: "Keep the engine and the server up",
+		Long: `Starts the engine (root) and the server (its own uid) and keeps them up. The
+engine starts the rest: containerd, spool, edge and a router for each space.
+Where there is systemd, its units do the same. Ended, it leaves everything
+running, and takes it over when it is started again; with --stop it ends all.`,
+		Example: `  strongroom supervise --config /etc/strongroom/strongroom.json`,
+		Args:    exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runSupervise(c.Context(), config, newLog(s.err))
+		},
+	}
+	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
+	return c
+}
+
+func runSupervise(ctx context.Context, config string, log *slog.Logger) error {
+	if os.Geteuid() != 0 {
+		return fault.New(fault.Forbidden, "supervise must be started by root: it starts the engine, and the server as a user of its own.")
+	}
+	cfg, err := readSettings(config)
+	if err != nil {
+		return err
+	}
+	specs, err := platform(cfg, config)
+	if err != nil {
+		return err
+	}
+	name := cfg.Engine.Name
+	if name == "" {
+		name = "sr"
+	}
+	sup := supervise.New(supervise.Config{Cgroup: name + "-root"}, log)
+	for _, spec := range specs {
+		if err := sup.Ensure(spec); err != nil {
+			return err
+		}
+	}
+	return sup.Run(ctx)
+}
+
+// platform are the two processes that supervise starts.
+func platform(cfg settings, config string) ([]supervise.Spec, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	build, err := supervise.BuildID()
+	if err != nil {
+		return nil, err
+	}
+	if config, err = filepath.Abs(config); err != nil {
+		return nil, err
+	}
+	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LANG=C.UTF-8"}
+	if v := os.Getenv("GODEBUG"); v != "" {
+		env = append(env, "GODEBUG="+v)
+	}
+	control := func(name string) string { return filepath.Join(cfg.Run, name, "control.sock") }
+	return []supervise.Spec{
+		{
+			Name: "engine", Args: []string{program, "engine", "--config", config}, Env: env,
+			Output: filepath.Join(cfg.Data, "engine.log"), Control: control("supervise-engine"), Build: build,
+			KeepDescendants: true, Grace: 20 * time.Second,
+		},
+		{
+			Name: "server", Args: []string{program, "server", "--config", config}, Env: env,
+			UID: engine.ServerUID, GID: engine.ServerUID, NoNewPrivs: true,
+			// For the bastion's port 22, where the heroku CLI looks for it.
+			AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE},
+			Output:      filepath.Join(cfg.Data, "server.log"), Control: control("server"), Build: build,
+			Grace: 20 * time.Second,
+		},
+	}, nil
+}
+
+func newEngine(s streams) *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use: "engine", GroupID: "run",
+		Short: "Run the engine: containers, networks, volumes",
+		Long: `Runs the engine, as root. It listens on a unix socket only, for the server.
+Its containers, routers, edge and spool go on when it ends.`,
+		Example: `  strongroom engine --config /etc/strongroom/strongroom.json`,
+		Args:    exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := readSettings(config)
+			if err != nil {
+				return err
+			}
+			e := cfg.engine()
+			e.Control = filepath.Join(cfg.Run, "supervise-engine", "control.sock")
+			return engine.Run(c.Context(), e, newLog(s.err))
+		},
+	}
+	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
+	return c
+}
+
+// newChild is a process that the engine starts, with arguments of its own.
+func newChild(s streams, name string, run func(context.Context, []string, *slog.Logger) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Hidden: true, DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), args, newLog(s.err)) },
+	}
+}
