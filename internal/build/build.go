@@ -223,7 +223,6 @@ func (b *Builder) pack(ctx context.Context, in Input, r *Result, slug *tree, out
 		Date:    epoch,
 		Labels: map[string]string{
 			"dev.strongroom.app":                in.App,
-			"dev.strongroom.source":             r.Source,
 			"org.opencontainers.image.title":    in.AppName,
 			"org.opencontainers.image.revision": in.Commit,
 			"org.opencontainers.image.created":  epoch.Format("2006-01-02T15:04:05Z"),

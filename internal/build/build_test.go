@@ -305,6 +305,7 @@ func TestBuildRefusals(t *testing.T) {
 		{"nothing detects", ok, []string{}, nil, fault.Invalid, "No built-in buildpack recognises", true},
 		{"set buildpack does not detect", map[string]string{"x": "y"}, nil, nil, fault.Invalid, "does not recognise", true},
 		{"compile fails", with(map[string]string{"build.sh": "exit 3\n"}), nil, nil, fault.Invalid, "The build failed", true},
+		{"compile is killed", with(map[string]string{"build.sh": "kill -9 $$\n"}), nil, nil, fault.Invalid, "ended by signal 9", true},
 		{"slug too large", with(map[string]string{"build.sh": "head -c 3000000 /dev/zero > big\n"}), nil, nil, fault.TooLarge, "slug is larger than 1 MiB", true},
 		{"too many files", with(map[string]string{"build.sh": "touch f{1..200}\n"}), nil, nil, fault.TooLarge, "more than 100 files", true},
 		{"link out of the slug", with(map[string]string{"build.sh": "ln -s ../../etc/passwd x\n"}), nil, nil, fault.Invalid, "leads out of it", true},

@@ -17,7 +17,7 @@
 #
 # Exit: 0 built, 90 nobody detects the app, 91 a chosen buildpack does not
 # detect it, 92 a buildpack could not be fetched, 93 a buildpack is broken,
-# 1 a compile failed.
+# 137 a compile was killed, 1 it failed.
 
 set -u -o pipefail
 umask 022
@@ -54,8 +54,11 @@ use() {
   local n=$1 dir=$2
   printf '%s\n' "$3" >"$out/$n.name"
   printf -- '-----> %s app detected\n' "$3"
-  "$dir/bin/compile" "$APP_DIR" "$CACHE_DIR" "$ENV_DIR" </dev/null ||
-    fail 1 "The buildpack for $3 failed to build the app."
+  local code=0
+  "$dir/bin/compile" "$APP_DIR" "$CACHE_DIR" "$ENV_DIR" </dev/null || code=$?
+  # Killed by the kernel, most likely for memory: the engine knows.
+  ((code == 137)) && exit 137
+  ((code == 0)) || fail 1 "The buildpack for $3 failed to build the app."
   if [[ -f "$dir/export" ]]; then
     set +u
     # shellcheck source=/dev/null
