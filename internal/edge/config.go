@@ -21,6 +21,9 @@ type Config struct {
 	// tmpfs. Empty: nothing is kept.
 	TableFile string
 
+	// PublicPort is the HTTPS port as clients see it, for redirects: default 443.
+	PublicPort int
+
 	HelloTimeout  time.Duration // to a whole ClientHello or HTTP request; default 5 s
 	MaxHandshakes int           // connections whose hello is incomplete; default 4096
 	MaxPerSource  int           // of them from one /24 (IPv6: /48); default 128

@@ -63,7 +63,7 @@ func (e *edge) accept(ctx context.Context, listener *net.TCPListener, serve func
 func (e *edge) admit(conn *net.TCPConn, serve func(*net.TCPConn, netip.Addr) string) {
 	e.count.accepted.Add(1)
 	source := addressOf(conn)
-	if !e.routes.Load().trusted.contains(source) {
+	if !e.routes.Load().trusted.Contains(source) {
 		e.refuse(conn, ReasonUntrusted)
 		return
 	}
@@ -107,7 +107,7 @@ func (e *edge) pass(conn *net.TCPConn, source netip.Addr) (reason string) {
 
 // take passes a connection to the space's router if its source may use it.
 func (s *space) take(conn *net.TCPConn, source netip.Addr, read []byte) (reason string) {
-	if !s.trusted.contains(source) {
+	if !s.trusted.Contains(source) {
 		return ReasonUntrusted
 	}
 	err := s.link.Send(conn, read)

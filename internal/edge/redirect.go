@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,11 +49,11 @@ func (e *edge) answer(request *http.Request, source netip.Addr) (answer, reason 
 	if space == nil {
 		return "", ReasonUnknownName
 	}
-	if !space.trusted.contains(source) {
+	if !space.trusted.Contains(source) {
 		space.count.refuse(ReasonUntrusted)
 		return "", ReasonUntrusted
 	}
-	location, ok := secureLocation(host, request)
+	location, ok := e.secureLocation(host, request)
 	if !ok {
 		return "", ReasonMalformed
 	}
@@ -62,7 +63,7 @@ func (e *edge) answer(request *http.Request, source netip.Addr) (answer, reason 
 
 // secureLocation returns the URL of the same thing by HTTPS. The target must be
 // a path: anything else, appended to a host, could name another host.
-func secureLocation(host string, request *http.Request) (string, bool) {
+func (e *edge) secureLocation(host string, request *http.Request) (string, bool) {
 	target := request.URL.RequestURI()
 	if !strings.HasPrefix(target, "/") {
 		return "", false
@@ -71,6 +72,9 @@ func secureLocation(host string, request *http.Request) (string, bool) {
 		if target[i] <= ' ' || target[i] > '~' {
 			return "", false
 		}
+	}
+	if e.cfg.PublicPort != 443 {
+		host = net.JoinHostPort(host, strconv.Itoa(e.cfg.PublicPort))
 	}
 	return "https://" + strings.ToLower(host) + target, true
 }

@@ -48,6 +48,23 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+func TestRedirectToAnotherPort(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.PublicPort = 8443 })
+	r.push(r.table("127.0.0.0/8"))
+	conn := r.dial(r.http)
+	if _, err := io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: app.example.org:8080\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if got := response.Header.Get("Location"); got != "https://app.example.org:8443/x" {
+		t.Errorf("redirected to %q", got)
+	}
+}
+
 func TestRedirectRefuses(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -87,7 +104,7 @@ func FuzzRedirect(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	e := newEdge(Config{MaxHandshakes: 1, MaxPerSource: 1}, nil)
+	e := newEdge(Config{MaxHandshakes: 1, MaxPerSource: 1, PublicPort: 443}, nil)
 	routes, err := compile(Table{Spaces: []Space{{
 		ID: "s", Socket: "/s", Trusted: []string{"0.0.0.0/0"}, Hostnames: []string{host, "*.wild.example.org"},
 	}}}, nil)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/strongroom/strongroom/internal/edge/cidr"
 	"github.com/strongroom/strongroom/internal/edge/handover"
 	"github.com/strongroom/strongroom/internal/edge/hostname"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -18,13 +19,13 @@ type routes struct {
 	digest  string
 	spaces  map[string]*space // by id
 	names   hostname.Map[*space]
-	trusted networks // of all spaces together
+	trusted cidr.Set // of all spaces together
 }
 
 // space is one row. Its link and counters live on in later tables.
 type space struct {
 	id      string
-	trusted networks
+	trusted cidr.Set
 	link    *handover.Link
 	socket  string
 	count   *counters
@@ -46,7 +47,7 @@ func compile(table Table, old *routes) (*routes, error) {
 		all = append(all, row.Trusted...)
 	}
 	var err error
-	r.trusted, err = parseNetworks(all)
+	r.trusted, err = cidr.Parse(all)
 	return r, err
 }
 
@@ -57,7 +58,7 @@ func compileSpace(row Space, old *routes) (*space, error) {
 	if !filepath.IsAbs(row.Socket) || len(row.Socket) > maxSocketPath || strings.ContainsRune(row.Socket, 0) {
 		return nil, fault.New(fault.Invalid, "space %s: the socket must be an absolute path of at most %d bytes", row.ID, maxSocketPath)
 	}
-	trusted, err := parseNetworks(row.Trusted)
+	trusted, err := cidr.Parse(row.Trusted)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "space %s: %v", row.ID, err)
 	}

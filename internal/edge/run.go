@@ -73,6 +73,7 @@ func open(ctx context.Context, cfg Config) (l *listeners, err error) {
 }
 
 func serve(ctx context.Context, cfg Config, l *listeners, log *slog.Logger) error {
+	cfg.PublicPort = cmp.Or(cfg.PublicPort, 443)
 	cfg.HelloTimeout = cmp.Or(cfg.HelloTimeout, 5*time.Second)
 	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, 4096)
 	cfg.MaxPerSource = cmp.Or(cfg.MaxPerSource, 128)

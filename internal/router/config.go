@@ -31,7 +31,10 @@ type Config struct {
 	// most PIPE_BUF bytes: the writing end of a FIFO. Nil: nothing is logged.
 	AccessLog *os.File
 
-	MaxConnections int           // client connections; default 8192
+	PublicPort int // of HTTPS as clients see it, for X-Forwarded-Port; default 443
+	// MaxConnections bounds client connections: default 8192. Each may need a second
+	// descriptor for its backend; the process's limit of open files must allow that.
+	MaxConnections int
 	FirstByte      time.Duration // to the first byte of an answer (H12); default 30 s
 	Idle           time.Duration // between bytes after that (H15, H28); default 55 s
 	Connect        time.Duration // to a backend (H19); default 5 s

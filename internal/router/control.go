@@ -42,6 +42,8 @@ func (r *router) replace(snapshot Snapshot) error {
 	}
 	r.backends.replace(backends, func() { r.hosts.Store(next) })
 	r.resolver.Update(next.zone)
+	r.clients.cut()
+	r.once.Do(func() { close(r.ready) })
 	r.log.Info("snapshot in force", "space", snapshot.Space, "hosts", len(snapshot.Hosts), "digest", next.digest)
 	return nil
 }

@@ -88,7 +88,7 @@ func (x *exchange) forward() {
 	ctx, cancel := context.WithCancel(x.in.Context())
 	x.cancel = cancel
 	reverse := httputil.ReverseProxy{
-		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, x.id, x.fwd, x.start) },
+		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, x.id, x.fwd, x.proxy.cfg.PublicPort, x.start) },
 		Transport:      x,
 		ModifyResponse: x.received,
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.fail(x.diagnose(err)) },

@@ -61,7 +61,7 @@ func requestID(r *http.Request) string {
 // rewrite makes the request that goes to the app. ReverseProxy has removed the
 // hop-by-hop headers and the client's Forwarded and X-Forwarded-*; X-Forwarded-Host
 // stays away, since Host itself is passed unchanged.
-func rewrite(p *httputil.ProxyRequest, id, fwd string, start time.Time) {
+func rewrite(p *httputil.ProxyRequest, id, fwd string, port int, start time.Time) {
 	header := p.Out.Header
 	for name := range header {
 		if strings.ContainsRune(name, '_') && platformHeaders[http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))] {
@@ -71,7 +71,7 @@ func rewrite(p *httputil.ProxyRequest, id, fwd string, start time.Time) {
 	header.Del("Proxy") // CGI would make it HTTP_PROXY
 	header.Set("X-Forwarded-For", fwd)
 	header.Set("X-Forwarded-Proto", "https")
-	header.Set("X-Forwarded-Port", "443")
+	header.Set("X-Forwarded-Port", strconv.Itoa(port))
 	header.Set("X-Request-Id", id)
 	header.Set("X-Request-Start", strconv.FormatInt(start.UnixMilli(), 10))
 	header.Add("Via", protocol(p.In)+" "+via)

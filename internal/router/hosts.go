@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
+	"net"
 	"net/netip"
 
+	"github.com/strongroom/strongroom/internal/edge/cidr"
 	"github.com/strongroom/strongroom/internal/edge/hostname"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/router/resolver"
@@ -16,6 +18,7 @@ type hosts struct {
 	digest  string
 	names   hostname.Map[*host]
 	configs map[[sha256.Size]byte]*tls.Config // parsed certificates, for the next snapshot
+	trusted *cidr.Set                         // nil: everybody whom the edge lets in
 	zone    *resolver.Zone
 }
 
@@ -39,6 +42,13 @@ func compile(snapshot Snapshot, backends map[Backend]*backend, old *hosts) (*hos
 		if err := h.add(row, snapshot.Shield, backends, old); err != nil {
 			return nil, err
 		}
+	}
+	if snapshot.Trusted != nil {
+		trusted, err := cidr.Parse(snapshot.Trusted)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "trusted networks: %v", err)
+		}
+		h.trusted = &trusted
 	}
 	var err error
 	h.zone, err = resolver.NewZone(snapshot.Names, snapshot.Upstreams)
@@ -105,4 +115,13 @@ func fingerprint(row Host) [sha256.Size]byte {
 func (h *hosts) find(name string) *host {
 	found, _ := h.names.Find(name)
 	return found
+}
+
+// trusts says whether a client may be connected.
+func (h *hosts) trusts(client net.Addr) bool {
+	if h.trusted == nil {
+		return true
+	}
+	address, ok := client.(*net.TCPAddr)
+	return ok && h.trusted.Contains(address.AddrPort().Addr())
 }

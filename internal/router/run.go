@@ -39,6 +39,8 @@ type router struct {
 	log      *slog.Logger
 	hosts    atomic.Pointer[hosts] // never nil
 	push     sync.Mutex            // held while a snapshot is replaced
+	ready    chan struct{}         // closed by the first snapshot
+	once     sync.Once             // closes it
 	backends registry
 	handover *handover.Listener
 	clients  *clients
@@ -69,12 +71,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // open takes over the inherited files.
 func open(cfg Config, log *slog.Logger) (r *router, err error) {
+	cfg.PublicPort = cmp.Or(cfg.PublicPort, 443)
 	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 8192)
 	cfg.FirstByte = cmp.Or(cfg.FirstByte, 30*time.Second)
 	cfg.Idle = cmp.Or(cfg.Idle, 55*time.Second)
 	cfg.Connect = cmp.Or(cfg.Connect, 5*time.Second)
 	cfg.Drain = cmp.Or(cfg.Drain, 30*time.Second)
-	r = &router{cfg: cfg, log: log, resolver: resolver.New(log)}
+	r = &router{cfg: cfg, log: log, resolver: resolver.New(log), ready: make(chan struct{})}
 	r.hosts.Store(&hosts{})
 	defer func() {
 		if err != nil {
@@ -88,7 +91,8 @@ func open(cfg Config, log *slog.Logger) (r *router, err error) {
 		return nil, err
 	}
 	cfg.Handover.Close()
-	r.clients = &clients{Listener: r.handover, limit: int64(cfg.MaxConnections)}
+	trusts := func(client net.Addr) bool { return r.hosts.Load().trusts(client) }
+	r.clients = newClients(r.handover, cfg.MaxConnections, r.ready, trusts)
 	if r.control, err = inheritUnix(cfg.Control); err != nil {
 		return nil, fmt.Errorf("open the control socket: %w", err)
 	}

@@ -14,9 +14,13 @@ import (
 type Snapshot struct {
 	Space string `json:"space"`
 	// Shield makes every answer carry Strict-Transport-Security.
-	Shield bool   `json:"shield"`
-	Hosts  []Host `json:"hosts"`
-	Names  []Name `json:"names"`
+	Shield bool `json:"shield"`
+	// Trusted lists the networks (CIDR) that may be connected. The edge lets
+	// nobody else in; with this, connections that are open are cut too when their
+	// network is taken away. Null leaves them; an empty list cuts all.
+	Trusted []string `json:"trusted"`
+	Hosts   []Host   `json:"hosts"`
+	Names   []Name   `json:"names"`
 	// Upstreams lists DNS servers ("ip:port") for names outside localspace.
 	// Empty: such names are REFUSED.
 	Upstreams []string `json:"upstreams"`

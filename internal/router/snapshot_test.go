@@ -2,14 +2,18 @@ package router
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/edge/control"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -38,6 +42,7 @@ func TestSnapshotIsRefusedAsAWhole(t *testing.T) {
 		{"bad name", func(s *Snapshot) { s.Names = []Name{{Name: "a b"}} }, "lower case"},
 		{"name twice", func(s *Snapshot) { s.Names = []Name{{Name: "web"}, {Name: "web"}} }, "twice"},
 		{"bad address", func(s *Snapshot) { s.Names = []Name{{Name: "web", Addresses: []string{"10.0.0"}}} }, "address"},
+		{"bad network", func(s *Snapshot) { s.Trusted = []string{"10.0.0.0"} }, "CIDR"},
 		{"bad upstream", func(s *Snapshot) { s.Upstreams = []string{"10.0.0.1"} }, "DNS server"},
 	}
 	for _, test := range tests {
@@ -114,16 +119,81 @@ func TestParsedCertificatesAreKept(t *testing.T) {
 	}
 }
 
-func TestRouterServesNobodyBeforeItsFirstSnapshot(t *testing.T) {
+// Connections that come before the first snapshot wait for it.
+func TestConnectionsWaitForTheFirstSnapshot(t *testing.T) {
 	r := newRig(t, nil)
-	conn, err := r.http(1, nil).Get("https://app.example.org/")
-	if err == nil {
-		conn.Body.Close()
-		t.Error("something answered")
+	host := r.host("app.example.org", backendOf(t, "web.1", hello))
+	answer := make(chan string, 1)
+	client := r.http(1, nil)
+	go func() {
+		response, err := client.Get("https://app.example.org/")
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		content, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		answer <- string(content)
+	}()
+	select {
+	case got := <-answer:
+		t.Fatalf("answered before the snapshot: %s", got)
+	case <-time.After(100 * time.Millisecond):
 	}
-	if got := r.status(); got.Snapshot != "" || got.Space != space {
+	if got := r.status(); got.Snapshot != "" || got.Space != space || got.Handed != 0 {
 		t.Errorf("status %+v", got)
 	}
+	r.push(host)
+	if got := <-answer; got != "hello" {
+		t.Errorf("after the snapshot: %s", got)
+	}
+}
+
+// A network that is not trusted any more loses the connections it has, those in
+// the middle of a request too.
+func TestWithdrawnTrustCutsConnections(t *testing.T) {
+	r := newRig(t, nil)
+	arrived := make(chan bool, 1)
+	host := r.host("app.example.org", backendOf(t, "web.1", func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/slow" {
+			arrived <- true
+			<-req.Context().Done()
+		}
+	}))
+	push := func(trusted []string) {
+		t.Helper()
+		r.pushSnapshot(Snapshot{Space: space, Trusted: trusted, Hosts: []Host{host}})
+	}
+	push([]string{"127.0.0.0/8"})
+	idle := r.tls("app.example.org")
+	slow := make(chan error, 1)
+	client := r.http(2, nil)
+	go func() {
+		response, err := client.Get("https://app.example.org/slow")
+		if err == nil {
+			response.Body.Close()
+		}
+		slow <- err
+	}()
+	<-arrived
+	push([]string{"127.0.0.1/32", "10.0.0.0/8"})
+	if got := r.status().Connections; got != 2 {
+		t.Fatalf("%d connections are open, want 2", got)
+	}
+	push([]string{"10.0.0.0/8"})
+	if err := <-slow; err == nil {
+		t.Error("the request under way was answered")
+	}
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the idle connection ended with %v", err)
+	}
+	r.eventually("both are gone", func() bool { return r.status().Connections == 0 })
+	if conn, err := tls.Dial("tcp", r.address, &tls.Config{ServerName: "app.example.org", RootCAs: r.roots}); err == nil {
+		conn.Close()
+		t.Error("a new connection is accepted")
+	}
+	push(nil)
+	r.tls("app.example.org")
 }
 
 func TestControlIsForOneUser(t *testing.T) {
