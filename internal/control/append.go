@@ -41,7 +41,7 @@ func appendPart(b store.Batch, now time.Time, scope string, body ledger.Body, p 
 	}
 	body.Blobs, body.Details, body.Erased, body.Checkpoint = p.Blobs, p.Details, p.Erased, p.Checkpoint
 	for _, c := range p.docs {
-		change, err := changeOf(b, now, scope, c)
+		change, err := changeOf(b, now, c)
 		if err != nil {
 			return 0, err
 		}
@@ -52,10 +52,43 @@ func appendPart(b store.Batch, now time.Time, scope string, body ledger.Body, p 
 	return b.Append(now, draft)
 }
 
+// check refuses what a command must not ask for: to put a document or a secret
+// of one scope into an entry of another.
+func (d *Decision) check(scope string) error {
+	if err := d.Part.check(scope); err != nil {
+		return err
+	}
+	for _, o := range d.Also {
+		if err := o.check(o.Scope); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Part) check(scope string) error {
+	for _, c := range p.docs {
+		if c.doc != nil && c.doc.Within() != scope {
+			return fmt.Errorf("%s %s belongs to scope %q and was put into an entry of %q", c.kind, c.id, c.doc.Within(), scope)
+		}
+	}
+	for _, s := range p.Sealed {
+		if s.Scope != scope {
+			return fmt.Errorf("a value sealed for scope %q was put into an entry of %q", s.Scope, scope)
+		}
+	}
+	for _, k := range p.Keys {
+		if k.Scope != scope {
+			return fmt.Errorf("the key of scope %q was put into an entry of %q", k.Scope, scope)
+		}
+	}
+	return nil
+}
+
 // stamped is a document with the common head.
 type stamped interface{ Head() *document.Base }
 
-func changeOf(v store.View, now time.Time, scope string, c put) (ledger.Change, error) {
+func changeOf(v store.View, now time.Time, c put) (ledger.Change, error) {
 	rev, _, err := v.Rev(c.kind, c.id)
 	if err != nil {
 		return ledger.Change{}, err
@@ -63,9 +96,6 @@ func changeOf(v store.View, now time.Time, scope string, c put) (ledger.Change, 
 	change := ledger.Change{Kind: string(c.kind), ID: c.id, Rev: rev + 1}
 	if c.doc == nil {
 		return change, nil
-	}
-	if within := c.doc.Within(); within != scope {
-		return change, fmt.Errorf("%s %s belongs to scope %q and was put into an entry of %q", c.kind, c.id, within, scope)
 	}
 	if s, ok := c.doc.(stamped); ok {
 		stamp(s.Head(), now)

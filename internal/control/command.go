@@ -137,10 +137,22 @@ type put struct {
 }
 
 // Put records a document as it is from now on. Its times are the kernel's.
-func (p *Part) Put(doc document.Doc) { p.docs = append(p.docs, put{doc.Kind(), doc.Ident(), doc}) }
+func (p *Part) Put(doc document.Doc) { p.change(put{doc.Kind(), doc.Ident(), doc}) }
 
 // Delete records the end of a document.
-func (p *Part) Delete(kind document.Kind, id string) { p.docs = append(p.docs, put{kind, id, nil}) }
+func (p *Part) Delete(kind document.Kind, id string) { p.change(put{kind, id, nil}) }
+
+// change keeps one change of each document: an entry holds what it is
+// afterwards, so the last word counts.
+func (p *Part) change(c put) {
+	for i := range p.docs {
+		if p.docs[i].kind == c.kind && p.docs[i].id == c.id {
+			p.docs[i] = c
+			return
+		}
+	}
+	p.docs = append(p.docs, c)
+}
 
 // Note adds a fact to the entry. Values must not hold secrets or PHI.
 func (p *Part) Note(name, value string) {

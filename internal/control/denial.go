@@ -15,14 +15,15 @@ const anonymousRate = 600
 
 // denials counts repeated refusals. The first of a kind is an entry at once;
 // the same again within the minute is counted and becomes one entry at its end.
-// Used by the writer only.
+// Minutes go by the monotonic clock, so that a step of the wall clock neither
+// ends nor prolongs them. Used by the writer only.
 type denials struct {
 	open      map[denialKey]*denial
-	fresh     []denialKey // opened by the batch that is being written
 	anonymous struct {
-		minute time.Time
+		minute time.Duration
 		count  int
 	}
+	undo []func() // what the batch being written changed, newest last
 }
 
 type denialKey struct {
@@ -30,17 +31,27 @@ type denialKey struct {
 }
 
 type denial struct {
-	key   denialKey
-	scope string
-	body  ledger.Body
-	count int64
-	until time.Time
+	body  ledger.Body // of the newest one
+	count int64       // of those that have no entry yet
+	until time.Duration
 }
 
 func newDenials() *denials { return &denials{open: map[denialKey]*denial{}} }
 
+// begin starts a batch.
+func (d *denials) begin() { d.undo = d.undo[:0] }
+
+// rollBack forgets what a failed batch changed: what it opened or counted was
+// not recorded, what it flushed is still to be written.
+func (d *denials) rollBack() {
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		d.undo[i]()
+	}
+	d.begin()
+}
+
 // deny records a refusal, or counts it.
-func (k *Kernel) deny(b store.Batch, p *pending, aim Aim, refused error, now time.Time) error {
+func (k *Kernel) deny(b store.Batch, p *pending, aim Aim, refused error, m moment) error {
 	if aim.New {
 		aim.Scope = aim.DenyScope
 	}
@@ -48,25 +59,43 @@ func (k *Kernel) deny(b store.Batch, p *pending, aim Aim, refused error, now tim
 	body.Outcome, body.Error = ledger.Denied, fault.Message(refused)
 	key := denialKey{p.by.Actor.ID, body.Action, aim.Scope, network(p.by.Actor.IP)}
 	if p.by.account() == "" {
-		key = k.denials.anonymousKey(key, now)
+		key = k.denials.anonymousKey(key, m.up)
 	}
-	if d, ok := k.denials.open[key]; ok && now.Before(d.until) {
-		d.count++
-		d.body = body
+	if x, ok := k.denials.open[key]; ok && m.up < x.until {
+		k.denials.count(x, body)
 		return nil
 	}
-	if _, err := b.Append(now, store.Draft{Scope: aim.Scope, Body: body}); err != nil {
+	if _, err := b.Append(m.now, store.Draft{Scope: aim.Scope, Body: body}); err != nil {
 		return err
 	}
-	k.denials.open[key] = &denial{key: key, scope: aim.Scope, body: body, until: now.Add(time.Minute)}
-	k.denials.fresh = append(k.denials.fresh, key)
+	k.denials.put(key, &denial{body: body, until: m.up + time.Minute})
 	return nil
+}
+
+func (d *denials) count(x *denial, body ledger.Body) {
+	was := *x
+	d.undo = append(d.undo, func() { *x = was })
+	x.count++
+	x.body = body
+}
+
+func (d *denials) put(key denialKey, x *denial) {
+	d.open[key] = x
+	d.undo = append(d.undo, func() { delete(d.open, key) })
+}
+
+func (d *denials) remove(key denialKey) {
+	x := d.open[key]
+	delete(d.open, key)
+	d.undo = append(d.undo, func() { d.open[key] = x })
 }
 
 // anonymousKey drops the source once there are too many, so that a flood from
 // many addresses stays one entry a minute.
-func (d *denials) anonymousKey(key denialKey, now time.Time) denialKey {
-	if minute := now.Truncate(time.Minute); d.anonymous.minute != minute {
+func (d *denials) anonymousKey(key denialKey, up time.Duration) denialKey {
+	was := d.anonymous
+	d.undo = append(d.undo, func() { d.anonymous = was })
+	if minute := up.Truncate(time.Minute); d.anonymous.minute != minute {
 		d.anonymous.minute, d.anonymous.count = minute, 0
 	}
 	d.anonymous.count++
@@ -77,9 +106,9 @@ func (d *denials) anonymousKey(key denialKey, now time.Time) denialKey {
 }
 
 // due tells whether a counted minute is over.
-func (d *denials) due(now time.Time) bool {
+func (d *denials) due(up time.Duration) bool {
 	for _, x := range d.open {
-		if !now.Before(x.until) {
+		if up >= x.until {
 			return true
 		}
 	}
@@ -89,44 +118,27 @@ func (d *denials) due(now time.Time) bool {
 // expire ends all counted minutes, before the program stops.
 func (d *denials) expire() {
 	for _, x := range d.open {
-		x.until = time.Time{}
+		x.until = 0
 	}
 }
 
 // appendDenials writes the counts of minutes that are over.
-func (k *Kernel) appendDenials(b store.Batch, now time.Time) ([]*denial, error) {
-	var flushed []*denial
+func (k *Kernel) appendDenials(b store.Batch, m moment) error {
 	for key, x := range k.denials.open {
-		if now.Before(x.until) {
+		if m.up < x.until {
 			continue
 		}
-		delete(k.denials.open, key)
-		flushed = append(flushed, x)
+		k.denials.remove(key)
 		if x.count == 0 {
 			continue
 		}
 		body := x.body
 		body.Count = x.count
-		if _, err := b.Append(now, store.Draft{Scope: x.scope, Body: body}); err != nil {
-			return flushed, err
+		if _, err := b.Append(m.now, store.Draft{Scope: key.scope, Body: body}); err != nil {
+			return err
 		}
 	}
-	return flushed, nil
-}
-
-// restore undoes a failed batch: what it opened was not recorded, what it
-// flushed is still to be written.
-func (d *denials) restore(list []*denial) {
-	for _, key := range d.fresh {
-		delete(d.open, key)
-	}
-	for _, x := range list {
-		if have, ok := d.open[x.key]; ok {
-			have.count += x.count
-			continue
-		}
-		d.open[x.key] = x
-	}
+	return nil
 }
 
 // network is the source's /24 or /64.

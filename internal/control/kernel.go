@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -34,10 +35,11 @@ type Config struct {
 	Batch int
 }
 
-// Kernel runs commands. Create it with New, run it with Run.
+// Kernel runs commands. Create it with New, run it with Run, once.
 type Kernel struct {
 	cfg     Config
 	queue   chan *pending
+	stopped chan struct{} // closed when Run returns: nothing is answered any more
 	denials *denials
 	clock   *clock
 
@@ -71,6 +73,7 @@ func New(cfg Config) *Kernel {
 	return &Kernel{
 		cfg:     cfg,
 		queue:   make(chan *pending, cfg.Queue),
+		stopped: make(chan struct{}),
 		denials: newDenials(),
 		clock:   newClock(cfg.Now),
 		changed: make(chan struct{}),
@@ -88,15 +91,7 @@ func (k *Kernel) Execute(ctx context.Context, cmd Command, by By) (int64, error)
 			return 0, err
 		}
 	}
-	p := &pending{cmd: cmd, by: by, done: make(chan result, 1)}
-	select {
-	case k.queue <- p:
-	case <-ctx.Done():
-		return 0, fault.Wrap(fault.Unavailable, ctx.Err(), "The request ended before it was recorded; nothing was changed.")
-	}
-	// From here on the command happens or not whatever its caller does: an
-	// answer is worth waiting for, a batch takes milliseconds.
-	r := <-p.done
+	r := k.submit(ctx, &pending{cmd: cmd, by: by, done: make(chan result, 1)})
 	if r.err != nil {
 		return 0, r.err
 	}
@@ -106,6 +101,41 @@ func (k *Kernel) Execute(ctx context.Context, cmd Command, by By) (int64, error)
 		}
 	}
 	return r.seq, nil
+}
+
+// submit queues a command and waits for its answer.
+func (k *Kernel) submit(ctx context.Context, p *pending) result {
+	if ctx.Err() != nil {
+		return gone(ctx)
+	}
+	select {
+	case k.queue <- p:
+	case <-ctx.Done():
+		return gone(ctx)
+	case <-k.stopped:
+		return stopping()
+	}
+	// From here on the command happens or not whatever its caller does: an
+	// answer is worth waiting for, a batch takes milliseconds.
+	select {
+	case r := <-p.done:
+		return r
+	case <-k.stopped:
+	}
+	select {
+	case r := <-p.done: // it was answered before Run returned
+		return r
+	default:
+		return stopping()
+	}
+}
+
+func gone(ctx context.Context) result {
+	return result{err: fault.Wrap(fault.Unavailable, ctx.Err(), "The request ended before it was recorded; nothing was changed.")}
+}
+
+func stopping() result {
+	return result{err: fault.New(fault.Unavailable, "The server is stopping; nothing was changed. Try again.")}
 }
 
 // Changed returns a channel that is closed when the next batch is durable.
@@ -123,8 +153,9 @@ func (k *Kernel) announce() {
 }
 
 // Run is the writer's loop. It returns when ctx ends, after the commands that
-// are queued were answered.
+// are queued were answered; from then on Execute refuses.
 func (k *Kernel) Run(ctx context.Context) error {
+	defer close(k.stopped)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -132,8 +163,8 @@ func (k *Kernel) Run(ctx context.Context) error {
 		case p := <-k.queue:
 			k.batch(k.gather(p))
 		case <-tick.C:
-			if k.denials.due(k.cfg.Now()) {
-				k.batch(nil)
+			if k.denials.due(k.clock.read().up) || k.clock.confirmed.Load() != nil {
+				k.batch(nil) //nolint:errcheck // it is logged, and tried again at the next tick
 			}
 		case <-ctx.Done():
 			return k.drain()
@@ -141,16 +172,19 @@ func (k *Kernel) Run(ctx context.Context) error {
 	}
 }
 
-// drain refuses what still waits and writes the denials that are counted.
+// drain writes the denials that are counted and refuses what still waits.
 func (k *Kernel) drain() error {
 	k.denials.expire()
-	k.batch(nil)
+	var err error
+	if len(k.denials.open) > 0 {
+		err = k.batch(nil)
+	}
 	for {
 		select {
 		case p := <-k.queue:
-			p.done <- result{err: fault.New(fault.Unavailable, "The server is stopping; nothing was changed. Try again.")}
+			p.done <- stopping()
 		default:
-			return nil
+			return err
 		}
 	}
 }
@@ -170,20 +204,20 @@ func (k *Kernel) gather(first *pending) []*pending {
 }
 
 // batch decides and appends commands in one transaction and answers them all.
-func (k *Kernel) batch(list []*pending) {
+func (k *Kernel) batch(list []*pending) error {
 	results := make([]result, len(list))
-	var flushed []*denial
-	k.denials.fresh = k.denials.fresh[:0]
+	var m moment
+	k.denials.begin()
 	err := k.cfg.Store.Write(func(b store.Batch) error {
-		now, err := k.now(b)
-		if err != nil {
+		var err error
+		if m, err = k.now(b); err != nil {
 			return err
 		}
-		if flushed, err = k.appendDenials(b, now); err != nil {
+		if err := k.appendDenials(b, m); err != nil {
 			return err
 		}
 		for i, p := range list {
-			results[i].seq, results[i].err, err = k.decide(b, p, now)
+			results[i].seq, results[i].err, err = k.decide(b, p, m)
 			if err != nil {
 				return err
 			}
@@ -191,17 +225,19 @@ func (k *Kernel) batch(list []*pending) {
 		return nil
 	})
 	if err != nil {
-		k.denials.restore(flushed)
+		k.denials.rollBack()
 		err = k.explain(err, len(list))
 		for i := range results {
 			results[i] = result{err: err}
 		}
 	} else {
+		k.clock.accept(m)
 		k.announce()
 	}
 	for i, p := range list {
 		p.done <- results[i]
 	}
+	return err
 }
 
 // explain makes a storage error one that callers can be shown.
@@ -216,43 +252,71 @@ func (k *Kernel) explain(err error, commands int) error {
 
 // decide runs one command against the batch. refused is for its caller alone;
 // err is a storage error and fails the batch.
-func (k *Kernel) decide(b store.Batch, p *pending, now time.Time) (seq int64, refused, err error) {
-	aim, aimErr := p.cmd.Aim(b)
-	if aimErr != nil {
-		return 0, aimErr, storage(aimErr)
+func (k *Kernel) decide(b store.Batch, p *pending, m moment) (seq int64, refused, err error) {
+	v := &watched{View: b}
+	aim, refused := p.cmd.Aim(v)
+	if refused != nil {
+		return 0, refused, v.failed
 	}
-	roles, err := authz.RolesOf(b, p.by.account(), aim.On.Team)
-	if err != nil {
+	if p.by.Actor.Roles, err = authz.RolesOf(b, p.by.account(), aim.On.Team); err != nil {
 		return 0, nil, err
 	}
-	p.by.Actor.Roles = roles
-	if refused, err := k.authorize(b, p, aim); refused != nil || err != nil {
-		if err == nil {
-			err = k.deny(b, p, aim, refused, now)
-		}
-		return 0, refused, err
+	if refused, err = k.authorize(b, p, aim); err != nil {
+		return 0, nil, err
 	}
-	if err := expected(b, p.by.Expect); err != nil {
-		return 0, err, storage(err)
+	if refused != nil {
+		return 0, refused, k.deny(b, p, aim, refused, m)
+	}
+	if refused = expected(v, p.by.Expect); refused != nil {
+		return 0, refused, v.failed
 	}
 	d := &Decision{Outcome: ledger.OK}
-	if refused := p.cmd.Decide(b, p.by, now, d); refused != nil {
-		if kind := fault.Of(refused); kind == fault.Forbidden || kind == fault.Unauthenticated {
-			return 0, refused, k.deny(b, p, aim, refused, now)
-		}
-		return 0, refused, storage(refused)
+	if refused = p.cmd.Decide(v, p.by, m.now, d); refused == nil {
+		refused = d.check(aim.Scope)
 	}
-	seq, err = k.append(b, p, aim, d, now)
-	return seq, nil, err
+	switch kind := fault.Of(refused); {
+	case v.failed != nil:
+		return 0, nil, v.failed
+	case refused == nil:
+		seq, err = k.append(b, p, aim, d, m.now)
+		return seq, nil, err
+	case kind == fault.Forbidden || kind == fault.Unauthenticated:
+		return 0, refused, k.deny(b, p, aim, refused, m)
+	}
+	return 0, refused, nil
 }
 
-// storage tells whether an error of Aim or Decide came from the database: then
-// it has no kind, and the batch cannot be trusted.
-func storage(err error) error {
-	if fault.Of(err) == "" {
-		return err
+// watched notes whether the database failed while a command looked at it. What
+// else goes wrong in a command is the command's own error: it has changed
+// nothing, and the rest of the batch goes on.
+type watched struct {
+	store.View
+	failed error
+}
+
+// Get implements store.View.
+func (w *watched) Get(kind document.Kind, id string) (document.Doc, error) {
+	d, err := w.View.Get(kind, id)
+	return d, w.note(err)
+}
+
+// Find implements store.View.
+func (w *watched) Find(kind document.Kind, key, value string) ([]document.Doc, error) {
+	list, err := w.View.Find(kind, key, value)
+	return list, w.note(err)
+}
+
+// Rev implements store.View.
+func (w *watched) Rev(kind document.Kind, id string) (rev, seq int64, err error) {
+	rev, seq, err = w.View.Rev(kind, id)
+	return rev, seq, w.note(err)
+}
+
+func (w *watched) note(err error) error {
+	if err != nil && w.failed == nil {
+		w.failed = err
 	}
-	return nil
+	return err
 }
 
 // authorize returns what the actor is told if the command is not for them.
