@@ -42,6 +42,10 @@ func TestAcrossNetworks(t *testing.T) {
 		t.Errorf("redirected to %q, %v", output, err)
 	}
 
+	eventually(t, "the redirect is counted", func() bool {
+		status, err := h.edgeClient.Status(t.Context())
+		return err == nil && status.Redirected == 1
+	})
 	status, err := h.edgeClient.Status(t.Context())
 	if err != nil || status.Handed != 2 || status.Refused[edge.ReasonUntrusted] != 1 || status.Redirected != 1 {
 		t.Errorf("the edge counted %+v, %v", status, err)

@@ -43,9 +43,7 @@ func TestRedirect(t *testing.T) {
 			}
 		})
 	}
-	if got := r.status().Redirected; got != uint64(len(tests)) {
-		t.Errorf("counted %d, want %d", got, len(tests))
-	}
+	r.eventually(func() bool { return r.status().Redirected == uint64(len(tests)) }, "counted %d, want %d", r.status().Redirected, len(tests))
 }
 
 func TestRedirectToAnotherPort(t *testing.T) {
