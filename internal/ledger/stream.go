@@ -73,6 +73,8 @@ type Batch struct {
 const (
 	batchLines = 256
 	batchBytes = 256 << 10
+	// A body that somebody made of nothing but members is not remembered.
+	keepMembers = 64
 )
 
 // Full reports whether the batch should be passed on before more is added.
@@ -95,7 +97,11 @@ func (b *Batch) Bytes(n int) []byte {
 func (b *Batch) Add(seq int64) *Line {
 	b.Lines = b.Lines[:len(b.Lines)+1] // there is always room: see Full
 	l := &b.Lines[len(b.Lines)-1]
-	*l = Line{Seq: seq, Members: l.Members[:0]}
+	members := l.Members[:0]
+	if cap(members) > keepMembers {
+		members = nil
+	}
+	*l = Line{Seq: seq, Members: members}
 	return l
 }
 

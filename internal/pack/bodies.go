@@ -22,9 +22,10 @@ type document struct {
 
 // missing is an entry of the pack's scopes without a body.
 type missing struct {
-	seq   int64
-	scope string
-	body  [sha256.Size]byte
+	seq    int64
+	scope  string
+	body   [sha256.Size]byte
+	erased *erasure // nil: no body.erase named it yet
 	// excused entries lie before the period in a range that begins at 0: if
 	// they are not erased, the opening state is not proven, but nothing is wrong.
 	excused bool
@@ -32,9 +33,7 @@ type missing struct {
 
 // erasure is what a body.erase says about an entry.
 type erasure struct {
-	by    int64 // the body.erase
-	scope string
-	rule  string
+	rule string
 	// changed says that the erased body may have held documents: it was neither
 	// a read nor a refused or failed attempt.
 	changed bool
@@ -52,7 +51,6 @@ type gap struct {
 type bodies struct {
 	docs    map[docKey]document
 	missing []missing // by seq
-	erased  map[int64]erasure
 	gaps    []gap
 
 	count   int64 // bodies
@@ -75,7 +73,7 @@ type opening struct {
 }
 
 func (b *bodies) init(keepOpening bool) {
-	b.docs, b.erased = map[docKey]document{}, map[int64]erasure{}
+	b.docs = map[docKey]document{}
 	b.foreignFirst, b.keepOpening = -1, keepOpening
 }
 
@@ -182,22 +180,21 @@ func (b *bodies) change(e *Entry, scope, action string, c change, at place) erro
 			return g.reason
 		}
 	}
-	if !known { // don't keep the batch's memory
-		c.key = docKey{strings.Clone(c.key.kind), strings.Clone(c.key.id)}
-	}
 	b.docs[c.key] = document{rev: c.rev, seq: e.Header.Seq, scope: scope, body: e.Header.Body, deleted: c.deleted()}
 	return nil
 }
 
 // countBetween counts the entries on the inside of a gap.
 func countBetween(list []missing, g gap) int64 {
-	bySeq := func(m missing, seq int64) int { return cmp.Compare(m.seq, seq) }
 	from, _ := slices.BinarySearchFunc(list, g.from+1, bySeq)
 	to, _ := slices.BinarySearchFunc(list, g.to, bySeq)
 	return int64(to - from)
 }
 
-// erase notes which bodies the entry says were erased.
+func bySeq(m missing, seq int64) int { return cmp.Compare(m.seq, seq) }
+
+// erase notes which bodies the entry says were erased: of earlier entries in the
+// same scope. Those that the pack does not lack are of no interest.
 func (b *bodies) erase(e *Entry, scope string) error {
 	if outcome, _ := textOf(e.member("outcome")); outcome != "ok" {
 		return nil
@@ -208,20 +205,15 @@ func (b *bodies) erase(e *Entry, scope string) error {
 		if !ok1 || !ok2 {
 			return fault.New(fault.Invalid, "erased lacks seq or rule")
 		}
-		if _, twice := b.erased[seq]; !twice {
-			action, _ := textOf(memberOf(m, "action"))
-			outcome, _ := textOf(memberOf(m, "outcome"))
-			changed := outcome == "ok" && !strings.HasSuffix(action, ".read")
-			b.erased[seq] = erasure{e.Header.Seq, scope, rule, changed}
+		i, ok := slices.BinarySearchFunc(b.missing, seq, bySeq)
+		if !ok || b.missing[i].scope != scope || b.missing[i].erased != nil {
+			return nil
 		}
+		action, _ := textOf(memberOf(m, "action"))
+		outcome, _ := textOf(memberOf(m, "outcome"))
+		b.missing[i].erased = &erasure{rule, outcome == "ok" && !strings.HasSuffix(action, ".read")}
 		return nil
 	})
-}
-
-// named reports whether a body.erase in the same scope and later names the entry.
-func (b *bodies) named(m missing) (e erasure, ok bool) {
-	e, ok = b.erased[m.seq]
-	return e, ok && e.scope == m.scope && e.by > m.seq
 }
 
 // bodiesEnd is the rest of group 4, when all entries have gone by.
@@ -240,16 +232,15 @@ func (v *verifier) bodiesEnd(src *source) error {
 	rules := map[string]int{}
 	var silent []missing // may have held documents that nobody can see any more
 	for _, m := range b.missing {
-		e, ok := b.named(m)
-		if !ok && !m.excused {
+		switch {
+		case m.erased != nil:
+			rules[m.erased.rule]++
+		case m.excused:
+			b.fromZero = false
+		default:
 			return refuse(BodiesGroup, bodiesPath, m.seq, "the body of an entry in scope is missing, and no body.erase names it")
 		}
-		if ok {
-			rules[e.rule]++
-		} else {
-			b.fromZero = false
-		}
-		if !ok || e.changed {
+		if m.erased == nil || m.erased.changed {
 			silent = append(silent, m)
 		}
 	}

@@ -15,7 +15,12 @@ type Entry struct {
 	Header     ledger.Header
 	HeaderLine []byte // the header's bytes
 	Body       []byte // canonical
-	members    []ledger.Member
+
+	members []ledger.Member // of Body
+
+	// Filled in when first asked for.
+	headerMembers []ledger.Member
+	changeList    []change
 }
 
 // NewEntry makes an Entry from the header's and the body's bytes.
@@ -55,8 +60,22 @@ func (c *change) deleted() bool { return string(c.doc) == "null" }
 // docKey names a document.
 type docKey struct{ kind, id string }
 
+// headerMember returns the value of a member of the header.
+func (e *Entry) headerMember(name string) ([]byte, error) {
+	if e.headerMembers == nil {
+		var err error
+		if e.headerMembers, err = ledger.CanonicalMembers(make([]ledger.Member, 0, 5), e.HeaderLine); err != nil {
+			return nil, err
+		}
+	}
+	return memberOf(e.headerMembers, name), nil
+}
+
 // changes reads the body's changes.
 func (e *Entry) changes() ([]change, error) {
+	if e.changeList != nil {
+		return e.changeList, nil
+	}
 	var out []change
 	err := eachObject(e.member("changes"), "changes", func(m []ledger.Member) error {
 		c := change{doc: memberOf(m, "doc")}
@@ -70,7 +89,11 @@ func (e *Entry) changes() ([]change, error) {
 		out = append(out, c)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	e.changeList = out
+	return out, nil
 }
 
 // eachObject calls fn with the members of every object in the array value,
@@ -79,11 +102,11 @@ func eachObject(value []byte, name string, fn func([]ledger.Member) error) error
 	if value == nil {
 		return nil
 	}
-	elements, err := ledger.CanonicalElements(nil, value)
+	elements, err := ledger.CanonicalElements(make([][]byte, 0, 4), value)
 	if err != nil {
 		return fault.New(fault.Invalid, "%s is not an array", name)
 	}
-	var members []ledger.Member
+	members := make([]ledger.Member, 0, 8)
 	for _, element := range elements {
 		if members, err = ledger.CanonicalMembers(members[:0], element); err != nil {
 			return fault.New(fault.Invalid, "%s holds what is not an object", name)

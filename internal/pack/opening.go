@@ -107,7 +107,7 @@ func (v *verifier) compareStates(closing map[docKey]document) (count int, err er
 // erased reports whether the pack shows the entry that wrote the document, but
 // without its body.
 func (o *opening) erased(doc document) bool {
-	i, ok := slices.BinarySearchFunc(o.missing, doc.seq, func(m missing, seq int64) int { return cmp.Compare(m.seq, seq) })
+	i, ok := slices.BinarySearchFunc(o.missing, doc.seq, bySeq)
 	return ok && o.missing[i].body == doc.body
 }
 

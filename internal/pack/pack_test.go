@@ -1,10 +1,15 @@
 package pack
 
 import (
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
 )
 
 func TestOwnPack(t *testing.T) {
@@ -58,6 +63,34 @@ func TestReports(t *testing.T) {
 	} {
 		if diff := cmp.Diff(want, string(f.content[path])); diff != "" {
 			t.Errorf("%s:\n%s", path, diff)
+		}
+	}
+}
+
+// TestReportBounds: a definition cannot ask for more than a computer has.
+func TestReportBounds(t *testing.T) {
+	l := newTestLog(t)
+	period := Period{Time{at(0)}, Time{at(1000)}}
+	columns := slices.Repeat([]Column{SeqColumn}, maxColumns)
+	if _, err := NewRows(Report{Type: Events, Columns: columns}, period); err != nil {
+		t.Error(err)
+	}
+	if _, err := NewRows(Report{Type: Events, Columns: append(columns, SeqColumn)}, period); fault.Of(err) != fault.TooLarge {
+		t.Errorf("one column too many: %v", err)
+	}
+	l.add(t, space, "big", func(b *ledger.Body) {
+		b.Reason = strings.Repeat("x", 1<<20)
+		doc("big", "1", 1, `{}`)(b)
+	})
+	e := l.entries[len(l.entries)-1]
+	for _, report := range []Report{
+		{Type: Events, Actions: []string{"big"}},
+		{Type: State, Kind: "big", At: &Time{at(900)}},
+	} {
+		report.Columns = append([]Column{SeqColumn}, slices.Repeat([]Column{{"b", "/body"}}, 16)...)
+		err := WriteCSV(io.Discard, report, period, l.packEntries([]int64{e.Seq}))
+		if fault.Of(err) != fault.TooLarge {
+			t.Errorf("%s: %v", report.Type, err)
 		}
 	}
 }

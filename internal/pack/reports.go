@@ -43,6 +43,14 @@ func (c *Column) UnmarshalJSON(b []byte) error { return decodePair(b, (*[2]strin
 // SeqColumn is the first column of every provable report.
 var SeqColumn = Column{"seq", "/header/seq"}
 
+// Bounds of what a report may ask for, so that a definition from anybody can be
+// computed in bounded memory.
+const (
+	maxColumns = 512
+	maxRow     = 16 << 20  // bytes of a row
+	maxState   = 256 << 20 // bytes of all rows of a state report
+)
+
 // Rows computes the rows of one provable CSV from the in-scope entries, which
 // come in order of seq. Exporter and verifier both use it, so a report is by
 // definition what it computes.
@@ -51,6 +59,8 @@ type Rows struct {
 	period   Period
 	pointers [][]string
 	rows     map[string]row // state: the newest by id
+	size     int            // of the lines in rows
+	buf      []byte         // the last row
 }
 
 type row struct {
@@ -72,6 +82,9 @@ func NewRows(report Report, period Period) (*Rows, error) {
 	}
 	if len(report.Columns) == 0 || report.Columns[0] != SeqColumn {
 		return nil, fault.New(fault.Invalid, "the report's first column is not seq")
+	}
+	if len(report.Columns) > maxColumns {
+		return nil, fault.New(fault.TooLarge, "the report has more than %d columns", maxColumns)
 	}
 	for _, column := range report.Columns {
 		tokens, err := parsePointer(column[1])
@@ -125,6 +138,7 @@ func (r *Rows) addState(e *Entry) error {
 		if c.key.kind != r.report.Kind {
 			continue
 		}
+		r.size -= len(r.rows[c.key.id].line)
 		if c.deleted() {
 			delete(r.rows, c.key.id)
 			continue
@@ -133,7 +147,10 @@ func (r *Rows) addState(e *Entry) error {
 		if err != nil {
 			return err
 		}
-		r.rows[c.key.id] = row{e.Header.Seq, line}
+		if r.size += len(line); r.size > maxState {
+			return fault.New(fault.TooLarge, "the report's rows have more than %d MiB together", maxState>>20)
+		}
+		r.rows[c.key.id] = row{e.Header.Seq, bytes.Clone(line)}
 	}
 	return nil
 }
@@ -148,25 +165,39 @@ func (r *Rows) Finish(emit func(seq int64, line []byte) error) error {
 	return nil
 }
 
+// line computes a row. It is valid until the next call.
 func (r *Rows) line(e *Entry, doc []byte) ([]byte, error) {
-	var line []byte
+	r.buf = r.buf[:0]
 	for i, tokens := range r.pointers {
-		var value []byte
-		switch tokens[0] {
-		case "header":
-			value = e.HeaderLine
-		case "body":
-			value = e.Body
-		default:
-			value = doc
-		}
-		value, err := follow(value, tokens[1:])
+		value, err := valueAt(e, doc, tokens)
 		if err != nil {
 			return nil, err
 		}
-		line = appendCell(line, i, cellText(value))
+		if r.buf = appendCell(r.buf, i, cellText(value)); len(r.buf) > maxRow {
+			return nil, fault.New(fault.TooLarge, "the row has more than %d MiB", maxRow>>20)
+		}
 	}
-	return append(line, '\n'), nil
+	r.buf = append(r.buf, '\n')
+	return r.buf, nil
+}
+
+// valueAt follows a pointer, which begins with header, body or doc.
+func valueAt(e *Entry, doc []byte, tokens []string) (value []byte, err error) {
+	switch {
+	case tokens[0] == "doc":
+		return follow(doc, tokens[1:])
+	case tokens[0] == "body" && len(tokens) > 1:
+		return follow(e.member(tokens[1]), tokens[2:])
+	case tokens[0] == "body":
+		return e.Body, nil
+	case len(tokens) > 1:
+		if value, err = e.headerMember(tokens[1]); err != nil {
+			return nil, err
+		}
+		return follow(value, tokens[2:])
+	default:
+		return e.HeaderLine, nil
+	}
 }
 
 // parsePointer splits an RFC 6901 pointer whose first token is header, body or doc.
@@ -191,7 +222,7 @@ func follow(value []byte, tokens []string) ([]byte, error) {
 	for _, token := range tokens {
 		switch {
 		case len(value) > 0 && value[0] == '{':
-			members, err := ledger.CanonicalMembers(nil, value)
+			members, err := ledger.CanonicalMembers(make([]ledger.Member, 0, 8), value)
 			if err != nil {
 				return nil, err
 			}
