@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -20,7 +21,7 @@ import (
 // last gives the newest entry's body.
 func (w *world) last() *ledger.Body {
 	w.t.Helper()
-	list, err := w.store.Entries(w.t.Context(), store.Query{Limit: 1, Newest: true})
+	list, err := w.Store.Entries(w.t.Context(), store.Query{Limit: 1, Newest: true})
 	if err != nil || len(list) != 1 {
 		w.t.Fatalf("newest entry: %v", err)
 	}
@@ -32,7 +33,7 @@ func (w *world) last() *ledger.Body {
 }
 
 func (w *world) size() int64 {
-	h, err := w.store.Head(w.t.Context())
+	h, err := w.Store.Head(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -46,10 +47,10 @@ func basic(user, password string) string {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	expired := &people.CreateToken{Account: w.accounts["dev"].ID, Description: "short", ExpiresIn: time.Hour}
-	w.do(expired, platform)
-	w.tokens["expired"] = string(expired.Secret.Reveal())
-	dev := w.tokens["dev"]
+	expired := &people.CreateToken{Account: w.Accounts["dev"].ID, Description: "short", ExpiresIn: time.Hour}
+	w.Do(expired, commandtest.Platform)
+	w.Tokens["expired"] = string(expired.Secret.Reveal())
+	dev := w.Tokens["dev"]
 	for i, c := range []struct {
 		name, who, header string
 		at                time.Duration // 0: soon
@@ -71,10 +72,11 @@ func TestTokens(t *testing.T) {
 		{"token at its end", "expired", "", time.Hour, 401, "expired token"},
 	} {
 		// A denial of the same kind within a minute is counted, not appended.
-		w.now = noon.Add(time.Duration(i+1) * 2 * time.Minute)
-		if c.at > 0 {
-			w.now = noon.Add(c.at)
+		at := c.at
+		if at == 0 {
+			at = time.Duration(i+1) * 2 * time.Minute
 		}
+		w.Set(commandtest.Noon.Add(at))
 		before := w.size()
 		a := w.request(c.who, "GET /account", c.header)
 		if a.Code != c.want {
@@ -94,7 +96,7 @@ func TestTokens(t *testing.T) {
 func TestSuspendedAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.do(&people.SuspendAccount{Email: "dev@example.org"}, w.as("root"))
+	w.Do(&people.SuspendAccount{Email: "dev@example.org"}, w.As("root"))
 	if a := w.request("dev", "GET /apps", ""); a.Code != 401 {
 		t.Errorf("a suspended account's token: %d, want 401", a.Code)
 	}
@@ -104,13 +106,13 @@ func TestPasswordLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const password = "correct horse battery staple"
-	w.account("pat", password)
+	w.Account("pat", password)
 	body := `{"description": "Heroku CLI login from laptop", "expires_in": 2592000, "scope": ["global"]}`
 	right := w.request("nobody", "POST /oauth/authorizations", basic("pat@example.org", password)+body)
 	if right.Code != 201 {
 		t.Fatalf("log-in: %d %s", right.Code, right.Body)
 	}
-	w.tokens["pat"] = pick(t, right.Body.Bytes(), "access_token.token")
+	w.Tokens["pat"] = pick(t, right.Body.Bytes(), "access_token.token")
 	if email := pick(t, right.Body.Bytes(), "user.email"); email != "pat@example.org" {
 		t.Errorf("user.email = %q", email)
 	}
@@ -146,7 +148,7 @@ func TestPasswordLogin(t *testing.T) {
 
 func (w *world) since(seq int64) []*ledger.Body {
 	w.t.Helper()
-	list, err := w.store.Entries(w.t.Context(), store.Query{FromSeq: seq, Limit: 100})
+	list, err := w.Store.Entries(w.t.Context(), store.Query{FromSeq: seq, Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -162,15 +164,15 @@ func (w *world) since(seq int64) []*ledger.Body {
 }
 
 func TestGuessingIsSlow(t *testing.T) {
-	a := &api{cfg: Config{Now: func() time.Time { return noon }}, logins: newRates(10*time.Second, 3), hashing: make(semaphore, 1)}
+	a := &api{cfg: Config{Now: func() time.Time { return commandtest.Noon }}, logins: newRates(10*time.Second, 3), hashing: make(semaphore, 1)}
 	c := &call{api: a, ctx: t.Context(), source: netip.MustParseAddr("198.51.100.7")}
 	for range 3 {
-		a.logins.take("from 198.51.100.0/24", noon)
+		a.logins.take("from 198.51.100.0/24", commandtest.Noon)
 	}
 	if err := a.logIn(c, credentials{email: "a@example.org", password: "guess"}); fault.Of(err) != fault.TooMany {
 		t.Errorf("the fourth guess from a network: %v, want too many", err)
 	}
-	if _, ok := a.logins.take("from 198.51.100.0/24", noon.Add(41*time.Second)); !ok {
+	if _, ok := a.logins.take("from 198.51.100.0/24", commandtest.Noon.Add(41*time.Second)); !ok {
 		t.Error("later there is no attempt left")
 	}
 }
@@ -179,7 +181,7 @@ func TestTokenScopes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, s := range []string{"identity", "read", "read-protected", "write", "write-protected"} {
-		w.token(s, "owner", s)
+		w.Token(s, "owner", s)
 	}
 	const (
 		who     = "GET /account"
@@ -212,7 +214,7 @@ func TestTokenScopes(t *testing.T) {
 			}
 		}
 	}
-	denied, err := w.store.Entries(t.Context(), store.Query{Outcome: ledger.Denied, Limit: 100})
+	denied, err := w.Store.Entries(t.Context(), store.Query{Outcome: ledger.Denied, Limit: 100})
 	if err != nil || len(denied) != 6 {
 		t.Errorf("%d denials on record, want one for each kind of request that was refused: %v", len(denied), err)
 	}
@@ -221,22 +223,22 @@ func TestTokenScopes(t *testing.T) {
 func TestAuthenticator(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.token("reader", "dev", "read")
-	d := &Authenticator{Store: w.store, Kernel: w.kernel, Via: ledger.ViaGit, Now: func() time.Time { return w.now }}
+	w.Token("reader", "dev", "read")
+	d := &Authenticator{Store: w.Store, Kernel: w.Kernel, Via: ledger.ViaGit, Now: w.Now}
 	try := func(user, password string) (control.By, error) {
 		r, _ := http.NewRequestWithContext(t.Context(), "POST", "https://api.localhost/clinic.git/git-receive-pack", nil)
 		r.RemoteAddr = "198.51.100.7:40000"
 		r.SetBasicAuth(user, password)
 		return d.Authenticate(r)
 	}
-	by, err := try("heroku", w.tokens["dev"])
-	if err != nil || by.Actor.ID != w.accounts["dev"].ID || by.Via != ledger.ViaGit || by.Actor.Session != w.vars["token:dev"] {
+	by, err := try("heroku", w.Tokens["dev"])
+	if err != nil || by.Actor.ID != w.Accounts["dev"].ID || by.Via != ledger.ViaGit || by.Actor.Session != w.vars["token:dev"] {
 		t.Errorf("by = %+v, %v", by, err)
 	}
 	if _, err := try("heroku", "wrong"); err == nil || w.last().Via != ledger.ViaGit || w.last().Outcome != ledger.Denied {
 		t.Errorf("a wrong token: %v; the ledger has %+v", err, w.last())
 	}
-	if _, err := try("heroku", w.tokens["reader"]); err == nil || w.last().Action != "repository.push" {
+	if _, err := try("heroku", w.Tokens["reader"]); err == nil || w.last().Action != "repository.push" {
 		t.Errorf("a token that may only read: %v; the ledger has %+v", err, w.last())
 	}
 }
@@ -250,7 +252,7 @@ func TestAccountOf(t *testing.T) {
 	}
 	b := w.last()
 	want := ledger.Actor{
-		Kind: ledger.AccountActor, ID: w.accounts["dev"].ID, Email: "dev@example.org", IP: "198.51.100.7", UserAgent: "golden/1",
+		Kind: ledger.AccountActor, ID: w.Accounts["dev"].ID, Email: "dev@example.org", IP: "198.51.100.7", UserAgent: "golden/1",
 		Session: w.vars["token:dev"], Roles: []string{"member"},
 	}
 	if b.RequestID != "0123456789abcdef" || b.Reason != "as asked for in TICKET-9" || b.Via != ledger.ViaAPI {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/ledger"
-	"github.com/strongroom/strongroom/internal/view"
 )
 
 func TestETag(t *testing.T) {
@@ -46,14 +46,9 @@ func TestETag(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	h, err := New(Config{
-		Store: w.store, Kernel: w.kernel, Site: view.Site{API: "https://api.localhost"}, RatePerHour: 60,
-		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
+	w.serve(Config{
+		RatePerHour: 60,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.handler = h
 	for i := range 60 {
 		a := w.request("dev", "GET /account", "")
 		if a.Code != 200 {
@@ -70,7 +65,7 @@ func TestRateLimit(t *testing.T) {
 	if a := w.request("owner", "GET /account", ""); a.Code != 200 {
 		t.Errorf("another account: %d", a.Code)
 	}
-	w.now = w.now.Add(time.Minute)
+	w.Set(w.Now().Add(time.Minute))
 	if a := w.request("dev", "GET /account", ""); a.Code != 200 {
 		t.Errorf("a minute later: %d", a.Code)
 	}
@@ -79,9 +74,9 @@ func TestRateLimit(t *testing.T) {
 func TestRatesForget(t *testing.T) {
 	l := newRates(time.Second, 5)
 	for i := range 100 {
-		l.take(strings.Repeat("x", i), noon)
+		l.take(strings.Repeat("x", i), commandtest.Noon)
 	}
-	l.take("again", noon.Add(time.Hour))
+	l.take("again", commandtest.Noon.Add(time.Hour))
 	if len(l.buckets) != 1 {
 		t.Errorf("%d buckets an hour later, want 1", len(l.buckets))
 	}
@@ -112,14 +107,9 @@ func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var log bytes.Buffer
-	h, err := New(Config{
-		Store: w.store, Kernel: w.kernel, Site: view.Site{API: "https://api.localhost"},
-		Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return w.now },
+	w.serve(Config{
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.handler = h
 	for request, body := range map[string]string{
 		"POST /apps/clinic/dynos":                               `{"command": "bash", "attach": true}`,
 		"POST /apps/clinic/log-sessions":                        `{}`,
@@ -146,14 +136,10 @@ func TestInternalErrorShowsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var log bytes.Buffer
-	h, err := New(Config{
-		Store: w.store, Kernel: w.kernel, Site: view.Site{API: "https://api.localhost"}, Network: broken{},
-		Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return w.now },
+	w.serve(Config{
+		Network: broken{},
+		Log:     slog.New(slog.NewTextHandler(&log, nil)),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.handler = h
 	a := w.request("dev", "GET /spaces/ward/nat", "Request-Id: 00000000-1111\n")
 	if a.Code != 500 || strings.Contains(a.Body.String(), "10.9.8.7") || !strings.Contains(a.Body.String(), "00000000-1111") {
 		t.Errorf("%d %s", a.Code, a.Body)
@@ -195,7 +181,7 @@ func TestOutputStream(t *testing.T) {
 		t.Errorf("the ledger has %+v, want dev's reading", b)
 	}
 	for name, change := range map[string]func(url.Values){
-		"another account": func(q url.Values) { q.Set("account", w.accounts["stranger"].ID) },
+		"another account": func(q url.Values) { q.Set("account", w.Accounts["stranger"].ID) },
 		"a longer life":   func(q url.Values) { q.Set("expires", "9999999999") },
 		"no signature":    func(q url.Values) { q.Del("signature") },
 	} {
@@ -208,7 +194,7 @@ func TestOutputStream(t *testing.T) {
 	if a := w.request("nobody", "GET /output-streams/build/${build:2}?"+u.RawQuery, ""); a.Code != 404 {
 		t.Errorf("another build with this signature: %d, want 404", a.Code)
 	}
-	w.now = w.now.Add(3 * time.Hour)
+	w.Set(w.Now().Add(3 * time.Hour))
 	if a := w.request("nobody", "GET "+u.RequestURI(), ""); a.Code != 404 {
 		t.Errorf("three hours later: %d, want 404", a.Code)
 	}
@@ -250,7 +236,7 @@ func TestLiveOutput(t *testing.T) {
 	w := newWorld(t)
 	key := streamKey("0123456789abcdef0123456789abcdef")
 	a := &api{streams: key, cfg: Config{
-		Store: w.store, Kernel: w.kernel, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
+		Store: w.Store, Kernel: w.Kernel, Log: slog.New(slog.DiscardHandler), Now: w.Now,
 		Live: func(kind, _ string) LiveOutput {
 			if kind == releaseOutput {
 				return live{[]string{"migrating\n", "done\n"}}
@@ -258,7 +244,7 @@ func TestLiveOutput(t *testing.T) {
 			return nil
 		},
 	}}
-	id, dev, expires := w.vars["release:2"], w.accounts["dev"].ID, "4102444800"
+	id, dev, expires := w.vars["release:2"], w.Accounts["dev"].ID, "4102444800"
 	r := httptest.NewRequest("GET", streamsPath+"release/"+id+"?"+url.Values{
 		"account": {dev}, "expires": {expires}, "signature": {key.sign(releaseOutput, id, dev, expires)},
 	}.Encode(), nil)
@@ -358,7 +344,7 @@ func TestConcurrentRequests(t *testing.T) {
 				request, body = "PATCH /apps/clinic/config-vars", `{"N": "1"}`
 			}
 			r := httptest.NewRequest(strings.Fields(request)[0], "https://api.localhost"+strings.Fields(request)[1], strings.NewReader(body))
-			r.Header.Set("Authorization", "Bearer "+w.tokens["dev"])
+			r.Header.Set("Authorization", "Bearer "+w.Tokens["dev"])
 			r.Header.Set("Content-Type", "application/json")
 			a := httptest.NewRecorder()
 			w.handler.ServeHTTP(a, r)

@@ -63,7 +63,7 @@ type golden struct {
 }
 
 func (g *golden) head() int64 {
-	h, err := g.store.Head(g.t.Context())
+	h, err := g.Store.Head(g.t.Context())
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func (w *world) request(who, line, data string) *httptest.ResponseRecorder {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if token, ok := w.tokens[who]; ok {
+	if token, ok := w.Tokens[who]; ok {
 		r.Header.Set("Authorization", "Bearer "+token)
 	} else if who != "nobody" {
 		w.t.Fatalf("there is no %s", who)
@@ -294,7 +294,7 @@ func (g *golden) normal(s string) string {
 
 // entries lists what was recorded since the last look.
 func (g *golden) entries() string {
-	list, err := g.store.Entries(g.t.Context(), store.Query{FromSeq: g.seen, Limit: 1000})
+	list, err := g.Store.Entries(g.t.Context(), store.Query{FromSeq: g.seen, Limit: 1000})
 	if err != nil {
 		g.t.Fatal(err)
 	}
