@@ -37,8 +37,13 @@ the same recipe is kept. The server gives them to the engine at its next start.`
 			}
 			for _, name := range []string{"base", "build", "postgres"} {
 				fmt.Fprintf(s.out, "-----> image %s\n", name)
-				info, err := image.Build(c.Context(), images.Recipes, name, filepath.Join(dir, name+".tar"), image.Options{Force: force}, s.err)
+				archive := filepath.Join(dir, name+".tar")
+				info, err := image.Build(c.Context(), images.Recipes, name, archive, image.Options{Force: force}, s.err)
 				if err != nil {
+					return err
+				}
+				// The server reads it, as its own user; there is no secret in it.
+				if err := os.Chmod(archive, 0o644); err != nil {
 					return err
 				}
 				fmt.Fprintf(s.out, "       %s\n", info.Digest)

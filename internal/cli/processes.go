@@ -108,6 +108,9 @@ Its containers, routers, edge and spool go on when it ends.`,
 			if err != nil {
 				return err
 			}
+			// The engine shares directories with processes of other users and
+			// gives each the mode that it means.
+			unix.Umask(0o022)
 			e := cfg.engine()
 			e.Control = filepath.Join(cfg.Run, "supervise-engine", "control.sock")
 			return engine.Run(c.Context(), e, newLog(s.err))

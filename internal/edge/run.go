@@ -51,8 +51,8 @@ func (l *listeners) close() {
 	}
 }
 
-func open(ctx context.Context, cfg Config) (l *listeners, err error) {
-	l = &listeners{}
+func open(ctx context.Context, cfg Config) (_ *listeners, err error) {
+	l := &listeners{}
 	defer func() {
 		if err != nil {
 			l.close()
