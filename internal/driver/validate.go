@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"path"
 	"regexp"
@@ -21,6 +22,7 @@ var (
 	dnsLabel  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	dynoName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 	imageName = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	hostName  = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
 // CheckID refuses what is not a UUID in its usual form. Engines name
@@ -137,6 +139,45 @@ func (e Exec) Validate() error {
 		return fault.New(fault.Invalid, "A command is needed.")
 	}
 	return checkEnv(e.Env)
+}
+
+// Validate refuses routes that a router could not serve: one that is wrong
+// would keep all others from taking effect. A route without a certificate is
+// right, and not served until it has one.
+func (r Routes) Validate() error {
+	if err := CheckID("space", r.Space); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, d := range r.Domains {
+		if err := d.validate(); err != nil {
+			return err
+		}
+		if seen[d.Hostname] {
+			return fault.New(fault.Invalid, "The hostname %s is routed twice.", d.Hostname)
+		}
+		seen[d.Hostname] = true
+	}
+	return nil
+}
+
+// validate does not say what is in the PEM: it holds the key.
+func (r Route) validate() error {
+	if len(r.Hostname) > 253 || !hostName.MatchString(r.Hostname) {
+		return fault.New(fault.Invalid, "The hostname %q cannot be routed.", r.Hostname)
+	}
+	switch r.MinTLS {
+	case "", "1.2", "1.3":
+	default:
+		return fault.New(fault.Invalid, "The minimum TLS version of %s is neither 1.2 nor 1.3.", r.Hostname)
+	}
+	if r.Certificate == "" && r.Key == "" {
+		return nil
+	}
+	if _, err := tls.X509KeyPair([]byte(r.Certificate), []byte(r.Key)); err != nil {
+		return fault.New(fault.Invalid, "The certificate and key of %s cannot be used.", r.Hostname)
+	}
+	return nil
 }
 
 func (l Labels) validate() error {

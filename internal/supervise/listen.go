@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,7 +47,11 @@ func listenUnix(network, path string, mode os.FileMode) (*net.UnixListener, erro
 // open makes the listening socket.
 func (l Listen) open() (*os.File, error) {
 	if !strings.HasPrefix(l.Network, "unix") {
-		listener, err := net.Listen(l.Network, l.Address)
+		// A plain one: the edge passes its connections on, and a multipath one
+		// may go on from addresses that nobody has checked.
+		var config net.ListenConfig
+		config.SetMultipathTCP(false)
+		listener, err := config.Listen(context.Background(), l.Network, l.Address)
 		if err != nil {
 			return nil, err
 		}

@@ -39,6 +39,7 @@ type Gate struct {
 type Traffic struct {
 	Space      string
 	Trusted    []string
+	Outbound   bool // something may leave the space
 	Routes     []driver.Route
 	Formations map[string]Backends // by formation id
 	Names      map[string][]string // addresses by name relative to localspace
@@ -132,7 +133,7 @@ func (d *Driver) traffic(id string) (Traffic, bool) {
 	if s == nil {
 		return Traffic{}, false
 	}
-	t := Traffic{Space: id, Trusted: s.Trusted, Formations: map[string]Backends{}, Names: map[string][]string{}}
+	t := Traffic{Space: id, Trusted: s.Trusted, Outbound: len(s.Outbound) > 0, Formations: map[string]Backends{}, Names: map[string][]string{}}
 	if s.Routes != nil {
 		t.Routes = s.Routes.Domains
 	}
@@ -171,7 +172,10 @@ func (d *Driver) ordered() []*container {
 }
 
 // ApplyRoutes implements driver.Driver.
-func (d *Driver) ApplyRoutes(ctx context.Context, r driver.Routes) error {
+func (d *Driver) ApplyRoutes(_ context.Context, r driver.Routes) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
 	defer d.spaceOp.lock(r.Space)()
 	d.mu.Lock()
 	s, err := d.space(r.Space)

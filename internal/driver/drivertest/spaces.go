@@ -63,6 +63,10 @@ func faults(b *bench) {
 	_, err = b.driver.StartTask(ctx, t)
 	b.wantFault("task in an unknown space", err, fault.NotFound)
 	b.wantFault("routes of an unknown space", b.driver.ApplyRoutes(ctx, driver.Routes{Space: uuid.NewString()}), fault.NotFound)
+	twice := []driver.Route{{Hostname: "a.example.org"}, {Hostname: "a.example.org"}}
+	b.wantFault("one name routed twice", b.driver.ApplyRoutes(ctx, driver.Routes{Space: b.space.ID, Domains: twice}), fault.Invalid)
+	broken := []driver.Route{{Hostname: "a.example.org", Certificate: "x", Key: "y"}}
+	b.wantFault("a route with a broken certificate", b.driver.ApplyRoutes(ctx, driver.Routes{Space: b.space.ID, Domains: broken}), fault.Invalid)
 	b.wantFault("lock an unknown volume", b.driver.LockVolume(ctx, uuid.NewString()), fault.NotFound)
 	_, err = b.driver.DestroyVolume(ctx, uuid.NewString())
 	b.wantFault("destroy an unknown volume", err, fault.NotFound)

@@ -152,6 +152,9 @@ func (d *Driver) RemoveSpace(ctx context.Context, id string) error {
 
 // ApplyRoutes implements driver.Driver.
 func (d *Driver) ApplyRoutes(_ context.Context, r driver.Routes) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s, err := d.space(r.Space)

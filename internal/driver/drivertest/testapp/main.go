@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
@@ -96,12 +97,23 @@ func attack(statement string) bool {
 		fmt.Printf("fork %s of %s\n", strconv.Itoa(spawn(n)), rest)
 	case "spin": // DURATION of one core, says the CPU time it got in ms
 		fmt.Println("spin", spin(rest))
+	case "http": // answers requests on $PORT with $GREETING
+		go serveHTTP()
 	case "try":
 		fmt.Println(statement, verdict(try(rest)))
 	default:
 		return false
 	}
 	return true
+}
+
+func serveHTTP() {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s for %s\n", os.Getenv("GREETING"), r.Host)
+	})
+	err := http.ListenAndServe(":"+os.Getenv("PORT"), h)
+	fmt.Println("http", err)
+	os.Exit(1)
 }
 
 func verdict(err error) string {

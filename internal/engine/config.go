@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// User ids of the platform's own processes where Config says nothing else. The
+// router of the space with index N runs as RouterUID+N.
+const (
+	ServerUID = 64001
+	EdgeUID   = 64002
+	SpoolUID  = 64003
+	RouterUID = 65100
+)
+
+// Config of the engine. Zero values mean what the comments say.
+type Config struct {
+	// Data is the host's data directory: DATA/engine and DATA/logs are made in
+	// it. Default /var/lib/strongroom.
+	Data string
+	// Run holds sockets: engine.sock, spool.sock, edge.sock, routers/. What is
+	// secret lies in RUN/engine, on a tmpfs that is mounted if need be.
+	// Default /run/strongroom.
+	Run string
+	// Name is a short prefix, [a-z][a-z0-9]{0,7}, of what is visible in the
+	// host's network, and names the cgroups. Two installations on one host
+	// need different ones. Default "sr".
+	Name string
+	// HTTPS and HTTP are the addresses of the edge. Without HTTPS there is no
+	// edge; without HTTP it does not redirect.
+	HTTPS string
+	HTTP  string
+	// ServerUID may call the engine, besides root. EdgeUID and SpoolUID run
+	// those processes. Default: the constants of the same names.
+	ServerUID int
+	EdgeUID   int
+	SpoolUID  int
+	// Upstreams are DNS servers ("ip:port") that spaces may ask for names of
+	// the outside, as far as their outbound rules let them. Default: those of
+	// the host's /etc/resolv.conf that are not on the host itself.
+	Upstreams []string
+	// Program is the absolute path of strongroom, for its children. Default:
+	// the running program.
+	Program string
+	// Containerd is the absolute path of containerd. Default: found in PATH.
+	Containerd string
+	// Control is the socket on which the engine's own supervisor finds it (see
+	// package supervise). Empty: none.
+	Control string
+	// StopChildren ends containerd, spool, edge and routers with the engine.
+	// Containers go on even then.
+	StopChildren bool
+}
+
+func (c *Config) complete() error {
+	c.Data = cmp.Or(c.Data, "/var/lib/strongroom")
+	c.Run = cmp.Or(c.Run, "/run/strongroom")
+	c.Name = cmp.Or(c.Name, "sr")
+	c.ServerUID = cmp.Or(c.ServerUID, ServerUID)
+	c.EdgeUID = cmp.Or(c.EdgeUID, EdgeUID)
+	c.SpoolUID = cmp.Or(c.SpoolUID, SpoolUID)
+	if c.Upstreams == nil {
+		c.Upstreams = hostResolvers("/etc/resolv.conf")
+	}
+	var err error
+	if c.Program == "" {
+		if c.Program, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	if c.Containerd == "" {
+		if c.Containerd, err = exec.LookPath("containerd"); err != nil {
+			return fmt.Errorf("find containerd: %w", err)
+		}
+	}
+	if !filepath.IsAbs(c.Data) || !filepath.IsAbs(c.Run) || !filepath.IsAbs(c.Program) {
+		return fmt.Errorf("the engine needs absolute paths")
+	}
+	return nil
+}
+
+// Where things lie.
+func (c *Config) engineData() string   { return filepath.Join(c.Data, "engine") }
+func (c *Config) logData() string      { return filepath.Join(c.Data, "logs") }
+func (c *Config) secretRun() string    { return filepath.Join(c.Run, "engine") }
+func (c *Config) engineSocket() string { return filepath.Join(c.Run, "engine.sock") }
+func (c *Config) spoolSocket() string  { return filepath.Join(c.Run, "spool.sock") }
+func (c *Config) edgeSocket() string   { return filepath.Join(c.Run, "edge.sock") }
+func (c *Config) routers() string      { return filepath.Join(c.Run, "routers") }

@@ -1,0 +1,29 @@
+package engine
+
+import (
+	"bufio"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// hostResolvers reads the DNS servers of the host. Those on the host itself
+// cannot be reached from a space.
+func hostResolvers(file string) []string {
+	f, err := os.Open(file)
+	if err != nil {
+		return []string{}
+	}
+	defer f.Close()
+	list := []string{}
+	for in := bufio.NewScanner(f); in.Scan(); {
+		words := strings.Fields(in.Text())
+		if len(words) < 2 || words[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(words[1]); err == nil && a.Is4() && !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+			list = append(list, netip.AddrPortFrom(a, 53).String())
+		}
+	}
+	return list
+}
