@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -40,11 +41,14 @@ func largePack(t testing.TB, n int64, text int) (l *testLog, b []byte) {
 // heapReader notes how large the heap gets while a pack is read.
 type heapReader struct {
 	*bytes.Reader
+	mu    sync.Mutex
 	reads int
 	peak  uint64
 }
 
 func (r *heapReader) ReadAt(p []byte, off int64) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.reads++; r.reads%64 == 0 {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
