@@ -53,7 +53,10 @@ func (b *Builder) Build(ctx context.Context, in Input, out io.Writer) (Result, e
 	if err := b.describe(&r, p, slug, found, o); err != nil {
 		return Result{}, err
 	}
-	return r, b.finish(ctx, in, &r, slug, found, work, o)
+	if err := b.finish(ctx, in, &r, slug, found, work, o); err != nil {
+		return Result{}, err
+	}
+	return r, nil
 }
 
 func check(in Input) error {

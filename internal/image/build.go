@@ -162,7 +162,8 @@ func writeFile(out string, img v1.Image, ref string) (err error) {
 	if _, err := writeArchive(f, img, ref); err != nil {
 		return fmt.Errorf("write image archive: %w", err)
 	}
-	if err := f.Sync(); err != nil {
+	// Who builds images is not who reads them: the server has a uid of its own.
+	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), out)
