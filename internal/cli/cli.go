@@ -96,7 +96,7 @@ variable set.`,
 		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s),
 		newAccountsCreate(s), newAccountsSuspend(s), newTeamsCreate(s), newRolesGrant(s), newRolesRevoke(s),
 		newRequests(s), newRequestsDecide(s, true), newRequestsDecide(s, false), newPolicy(s),
-		newInit(s), newImagesBuild(s), newSupervise(s), newServer(s), newEngine(s),
+		newInit(s), newImagesBuild(s), newSupervise(s), newDown(s), newServer(s), newEngine(s),
 		newChild(s, "spool", engine.Spool), newChild(s, "edge", engine.Edge), newChild(s, "router", engine.Router),
 	)
 	return root

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -22,8 +23,8 @@ func newSupervise(s streams) *cobra.Command {
 		Short: "Keep the engine and the server up",
 		Long: `Starts the engine (root) and the server (its own uid) and keeps them up. The
 engine starts the rest: containerd, spool, edge and a router for each space.
-Where there is systemd, its units do the same. Ended, it leaves everything
-running, and takes it over when it is started again; with --stop it ends all.`,
+Ended, it leaves everything running, and takes it over when it is started again;
+'strongroom down' ends all.`,
 		Example: `  strongroom supervise --config /etc/strongroom/strongroom.json`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -46,17 +47,43 @@ func runSupervise(ctx context.Context, config string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	name := cfg.Engine.Name
-	if name == "" {
-		name = "sr"
-	}
-	sup := supervise.New(supervise.Config{Cgroup: name + "-root"}, log)
+	sup := supervise.New(supervise.Config{Cgroup: rootCgroup(cfg)}, log)
 	for _, spec := range specs {
 		if err := sup.Ensure(spec); err != nil {
 			return err
 		}
 	}
 	return sup.Run(ctx)
+}
+
+// rootCgroup is the parent of what supervise starts.
+func rootCgroup(cfg settings) string { return cmp.Or(cfg.Engine.Name, "sr") + "-root" }
+
+func newDown(s streams) *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use: "down", GroupID: "run",
+		Short: "Stop everything that runs on this host",
+		Long: `Stops the server, all apps and databases, and every process of the platform, and
+takes its network rules off the host. Data stays: databases lie locked on their
+encrypted volumes. End 'strongroom supervise' before; start it to go on.`,
+		Example: `  strongroom down --config /etc/strongroom/strongroom.json`,
+		Args:    exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := readSettings(config)
+			if err != nil {
+				return err
+			}
+			log := newLog(s.err)
+			sup := supervise.New(supervise.Config{Cgroup: rootCgroup(cfg)}, log)
+			if err := sup.Stop(c.Context(), "server"); err != nil {
+				return err
+			}
+			return engine.TearDown(c.Context(), cfg.engine(), func(ctx context.Context) error { return sup.Stop(ctx, "engine") }, log)
+		},
+	}
+	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
+	return c
 }
 
 // platform are the two processes that supervise starts.
