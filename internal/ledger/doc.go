@@ -14,5 +14,8 @@
 // standard library, x/mod's tlog and note, and fault, and nothing else, so that
 // an auditor can read all of what a verdict rests on.
 //
+// An anchor that holds nothing is taken for a new installation's. Who has released
+// checkpoints before must not start with an empty one: see Anchor.
+//
 // Called by store (append), pack (export and verification) and control (bodies).
 package ledger

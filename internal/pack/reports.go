@@ -3,7 +3,6 @@ package pack
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -305,9 +304,4 @@ func WriteCSV(w io.Writer, report Report, period Period, entries iter.Seq2[*Entr
 		return err
 	}
 	return out.Flush()
-}
-
-// MarshalReports encodes reports/index.json.
-func MarshalReports(reports []Report) ([]byte, error) {
-	return json.Marshal(reports)
 }
