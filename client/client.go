@@ -68,32 +68,60 @@ func New(c Config) (*Client, error) {
 // Do sends in as JSON (nil: no body) and decodes the answer into out (nil: it
 // is dropped). Refusals are *Error.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	resp, err := c.send(ctx, method, path, in)
+	_, err := c.do(ctx, method, path, "", in, out)
+	return err
+}
+
+// do is Do for a part of a list; next is the Range header of the part after it.
+func (c *Client) do(ctx context.Context, method, path, part string, in, out any) (next string, err error) {
+	resp, err := c.send(ctx, method, path, part, in)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
 	if out == nil {
 		_, err := io.Copy(io.Discard, resp.Body)
-		return err
+		return "", err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("the server's answer: %w", err)
+		return "", fmt.Errorf("the server's answer: %w", err)
 	}
-	return nil
+	return resp.Header.Get("Next-Range"), nil
+}
+
+// maxParts bounds what List reads, should a server never come to an end.
+const maxParts = 10_000
+
+// List gets a whole list, however many parts the server gives it in.
+func List[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+	var all []T
+	part := ""
+	for range maxParts {
+		var list []T
+		next, err := c.do(ctx, http.MethodGet, path, part, nil, &list)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if next == "" {
+			return all, nil
+		}
+		part = next
+	}
+	return nil, fmt.Errorf("the server's list has no end")
 }
 
 // Stream is Do for an answer that is not JSON. The caller closes the reader;
 // it fails if the server broke off.
 func (c *Client) Stream(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, method, path, in)
+	resp, err := c.send(ctx, method, path, "", in)
 	if err != nil {
 		return nil, err
 	}
 	return resp.Body, nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path, part string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -111,6 +139,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	req.Header.Set("User-Agent", "strongroom")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if part != "" {
+		req.Header.Set("Range", part)
 	}
 	if c.reason != "" {
 		req.Header.Set("Strongroom-Reason", c.reason)

@@ -90,8 +90,7 @@ func (c *Client) RevokeRole(ctx context.Context, team, email, role string) error
 
 // Requests lists what waits for a second person, and what was decided.
 func (c *Client) Requests(ctx context.Context, team string) ([]Request, error) {
-	var out []Request
-	return out, c.Do(ctx, http.MethodGet, Path("teams", team, "requests"), nil, &out)
+	return List[Request](ctx, c, Path("teams", team, "requests"))
 }
 
 // Decide grants or refuses a request.
@@ -165,8 +164,7 @@ type Named struct {
 
 // Sessions lists those of a space.
 func (c *Client) Sessions(ctx context.Context, space string) ([]Session, error) {
-	var out []Session
-	return out, c.Do(ctx, http.MethodGet, Path("spaces", space, "sessions"), nil, &out)
+	return List[Session](ctx, c, Path("spaces", space, "sessions"))
 }
 
 // Recording streams a session's asciicast. The read is on record.
