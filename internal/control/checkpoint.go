@@ -36,8 +36,11 @@ func (c *Checkpoints) Run(ctx context.Context) error {
 			return err
 		case <-tick.C:
 			_, _, err := c.Sign(ctx)
-			if err != nil && !failing && ctx.Err() == nil {
+			switch {
+			case err != nil && !failing && ctx.Err() == nil:
 				c.Log.Error("checkpoint not signed", "error", err)
+			case err == nil && failing:
+				c.Log.Info("checkpoints are signed again")
 			}
 			failing = err != nil
 		}
