@@ -149,8 +149,9 @@ func (p *export) findScopes() error {
 	return nil
 }
 
-// findOpening lists the entries before the period that last wrote a document
-// in scope that was living then.
+// findOpening lists the entries before the period that last wrote each
+// document in scope, also those that deleted one: without them a document that
+// comes to be again in the period would seem to skip revisions.
 func (p *export) findOpening() error {
 	seen := map[int64]bool{}
 	for _, kind := range document.Kinds() {
@@ -162,11 +163,11 @@ func (p *export) findOpening() error {
 			if seen[c.Seq] {
 				continue
 			}
-			holds, err := p.holdsLiving(kind, c)
+			r, err := p.cfg.Store.Entry(p.ctx, c.Seq)
 			if err != nil {
 				return err
 			}
-			if holds {
+			if p.inScope(r.Header.Scope) && r.Body != nil {
 				seen[c.Seq] = true
 				p.opening = append(p.opening, c.Seq)
 			}
@@ -174,23 +175,6 @@ func (p *export) findOpening() error {
 	}
 	slices.Sort(p.opening)
 	return nil
-}
-
-func (p *export) holdsLiving(kind document.Kind, c store.Change) (bool, error) {
-	r, err := p.cfg.Store.Entry(p.ctx, c.Seq)
-	if err != nil || !p.inScope(r.Header.Scope) || r.Body == nil {
-		return false, err
-	}
-	body, err := ledger.ParseBody(r.Body)
-	if err != nil {
-		return false, &store.Damage{Seq: c.Seq, What: "its body cannot be read"}
-	}
-	for _, x := range body.Changes {
-		if x.Kind == string(kind) && x.ID == c.ID {
-			return !x.Deleted(), nil
-		}
-	}
-	return false, nil
 }
 
 func (p *export) inScope(scope *string) bool {

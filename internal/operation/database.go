@@ -87,11 +87,11 @@ func (r *Runner) setUp(ctx context.Context, d database) error {
 	if err != nil {
 		return err
 	}
-	files, err := postgres.TLSFiles(cert, key)
+	files, err := postgres.Files(cert, key)
 	if err != nil {
 		return err
 	}
-	if err := r.cfg.Driver.PutFiles(ctx, d.addon.Volume, "tls", files); err != nil {
+	if err := r.cfg.Driver.PutFiles(ctx, d.addon.Volume, "", files); err != nil {
 		return err
 	}
 	formation, err := postgres.Formation(d.addon, d.image, d.admin)

@@ -26,7 +26,12 @@ const Port = 5432
 // UID of the postgres user in its image.
 const UID = 26
 
-const dataDir = "/var/lib/postgresql/data"
+// dataDir is where the image wants the volume, volumeDir what of it is mounted
+// there: the volume's root belongs to nobody in the container.
+const (
+	dataDir   = "/var/lib/postgresql/data"
+	volumeDir = "postgres"
+)
 
 // Volume is the encrypted volume of a database.
 func Volume(a *document.Addon, key secret.Value) driver.Volume {
@@ -56,30 +61,39 @@ func Formation(a *document.Addon, image string, admin secret.Value) (driver.Form
 				{Name: "PATH", Value: "/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/bin:/bin"},
 			},
 			Limits: driver.Limits{MemoryBytes: plan.Memory, CPUMillis: plan.CPUMillis, PIDs: 512},
-			Mounts: []driver.Mount{{Volume: a.Volume, Path: dataDir}},
+			Mounts: []driver.Mount{{Volume: a.Volume, Dir: volumeDir, Path: dataDir}},
 		},
 	}, nil
 }
 
-// TLSFiles is the tar stream that puts certificate and key into the volume's
-// tls directory, owned by the server's user.
-func TLSFiles(certPEM string, key secret.Value) (io.Reader, error) {
+// Files is the tar stream that lays out a new volume: the directory that is
+// mounted, owned by the server's user, with certificate and key where the image
+// looks for them.
+func Files(certPEM string, key secret.Value) (io.Reader, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, f := range []struct {
 		name string
-		data []byte
-	}{{"server.crt", []byte(certPEM)}, {"server.key", key.Reveal()}} {
+		data []byte // nil = a directory
+	}{
+		{volumeDir + "/", nil},
+		{volumeDir + "/tls/", nil},
+		{volumeDir + "/tls/server.crt", []byte(certPEM)},
+		{volumeDir + "/tls/server.key", key.Reveal()},
+	} {
 		h := &tar.Header{Name: f.name, Mode: 0o600, Size: int64(len(f.data)), Uid: UID, Gid: UID, Typeflag: tar.TypeReg}
+		if f.data == nil {
+			h.Typeflag, h.Mode = tar.TypeDir, 0o700
+		}
 		if err := w.WriteHeader(h); err != nil {
-			return nil, fmt.Errorf("certificate for the database: %w", err)
+			return nil, fmt.Errorf("lay out a database's volume: %w", err)
 		}
 		if _, err := w.Write(f.data); err != nil {
-			return nil, fmt.Errorf("certificate for the database: %w", err)
+			return nil, fmt.Errorf("lay out a database's volume: %w", err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("certificate for the database: %w", err)
+		return nil, fmt.Errorf("lay out a database's volume: %w", err)
 	}
 	return &buf, nil
 }

@@ -104,7 +104,21 @@ func begin(ctx context.Context, cfg Config, in *Installed, email string, log *sl
 	go func() { done <- k.Run(run) }()
 	err = firstEntries(ctx, k, cfg, in, email)
 	stop()
-	return errors.Join(err, <-done)
+	if err := errors.Join(err, <-done); err != nil {
+		return err
+	}
+	return anchor(ctx, cfg, in, st, log)
+}
+
+// anchor signs the first checkpoint, so that an anchor is never empty again: a
+// server that finds none has lost it.
+func anchor(ctx context.Context, cfg Config, in *Installed, st *sqlite.Store, log *slog.Logger) error {
+	signer, _, err := newSigner(cfg, in.ID, 1, in.LogKey)
+	if err != nil {
+		return err
+	}
+	_, _, err = (&control.Checkpoints{Store: st, Signer: signer, Log: log}).Sign(ctx)
+	return err
 }
 
 func firstEntries(ctx context.Context, k *control.Kernel, cfg Config, in *Installed, email string) error {

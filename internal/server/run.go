@@ -99,24 +99,12 @@ func (p *parts) checkLedger(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	skey, err := os.ReadFile(p.cfg.logKeyPath())
-	if err != nil {
-		return fmt.Errorf("the log's key: %w", err)
-	}
-	if p.noteSigner, err = note.NewSigner(strings.TrimSpace(string(skey))); err != nil {
-		return fmt.Errorf("the log's key %s: %w", p.cfg.logKeyPath(), err)
-	}
-	verifier, err := note.NewVerifier(p.installation.LogKey)
-	if err != nil {
-		return fmt.Errorf("the log's verifier key: %w", err)
-	}
-	p.signer, err = ledger.NewSigner(ledger.SignerConfig{
-		Origin:  ledger.Origin(p.installation.ID, int64(p.installation.LogNumber)),
-		Anchor:  ledger.NewFileAnchor(p.cfg.anchorPath()),
-		Signers: []note.Signer{p.noteSigner}, Keys: []note.Verifier{verifier},
-	})
-	if err != nil {
+	var err error
+	if p.signer, p.noteSigner, err = newSigner(p.cfg, p.installation.ID, p.installation.LogNumber, p.installation.LogKey); err != nil {
 		return err
+	}
+	if _, signed := p.signer.Newest(); signed == nil {
+		return fmt.Errorf("the anchor %s holds no checkpoint, so it cannot be told whether the ledger lost entries: bring the file back", p.cfg.anchorPath())
 	}
 	p.checkpoints = &control.Checkpoints{Store: p.store, Signer: p.signer, Log: p.log}
 	// Signing now compares with the anchored checkpoint: a database restored
@@ -127,6 +115,27 @@ func (p *parts) checkLedger(ctx context.Context) error {
 	}
 	p.log.Info("ledger verified", "entries", c.Size, "took", time.Since(started).Round(time.Millisecond))
 	return nil
+}
+
+// newSigner opens the log's key and the anchor outside the database.
+func newSigner(cfg Config, installation string, logNumber int, vkey string) (*ledger.Signer, note.Signer, error) {
+	skey, err := os.ReadFile(cfg.logKeyPath())
+	if err != nil {
+		return nil, nil, fmt.Errorf("the log's key: %w", err)
+	}
+	key, err := note.NewSigner(strings.TrimSpace(string(skey)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the log's key %s: %w", cfg.logKeyPath(), err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the log's verifier key: %w", err)
+	}
+	s, err := ledger.NewSigner(ledger.SignerConfig{
+		Origin: ledger.Origin(installation, int64(logNumber)), Anchor: ledger.NewFileAnchor(cfg.anchorPath()),
+		Signers: []note.Signer{key}, Keys: []note.Verifier{verifier},
+	})
+	return s, key, err
 }
 
 // progress logs every two seconds, for ledgers that take long.
