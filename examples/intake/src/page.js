@@ -12,12 +12,12 @@ main { display: grid; grid-template-columns: minmax(16rem, 1fr) 2fr; gap: 2rem; 
 form, section { background: #fff; border: 1px solid #d9dfe7; border-radius: .5rem; padding: 1.25rem }
 h2 { margin: 0 0 1rem; font-size: 1.1rem }
 label { display: block; margin-bottom: 1rem; font-weight: 600 }
-input, textarea { display: block; box-sizing: border-box; width: 100%; margin-top: .25rem; padding: .5rem; font: inherit; border: 1px solid #a9b4c2; border-radius: .25rem }
+input, textarea { display: block; box-sizing: border-box; width: 100%; margin-top: .25rem; padding: .5rem; font: inherit; font-weight: 400; border: 1px solid #a9b4c2; border-radius: .25rem }
 button { padding: .6rem 1.2rem; font: inherit; font-weight: 600; color: #fff; background: #14532d; border: 0; border-radius: .25rem; cursor: pointer }
 button:focus-visible, input:focus-visible, textarea:focus-visible { outline: 3px solid #6ca07f; outline-offset: 1px }
 .problem { color: #9b1c1c; font-weight: 400; font-size: .9rem }
 table { width: 100%; border-collapse: collapse } th, td { text-align: left; padding: .5rem; border-bottom: 1px solid #e6eaf0; vertical-align: top }
-td.reason { overflow-wrap: anywhere } .status { padding: .1rem .5rem; border-radius: 1rem; background: #e2efe7; font-size: .85rem }
+td.date { white-space: nowrap } td.reason { overflow-wrap: anywhere } .status { padding: .1rem .5rem; border-radius: 1rem; background: #e2efe7; font-size: .85rem }
 .empty { color: #566373 }
 `;
 
@@ -27,7 +27,7 @@ function field(label, name, control, problems) {
 }
 
 function row(patient) {
-  return `<tr><td>${escape(patient.name)}</td><td>${escape(patient.dateOfBirth)}</td>
+  return `<tr><td>${escape(patient.name)}</td><td class="date">${escape(patient.dateOfBirth)}</td>
 <td class="reason">${escape(patient.reason)}</td><td><span class="status">${escape(patient.status)}</span></td></tr>`;
 }
 

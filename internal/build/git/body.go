@@ -23,6 +23,8 @@ func newBody(w http.ResponseWriter, r *http.Request, limit int64, idle time.Dura
 	paced := reader(func(p []byte) (int, error) {
 		// Not every server supports deadlines per request; then its own hold.
 		_ = rc.SetReadDeadline(time.Now().Add(idle))
+		// Between reads nothing may expire: a deploy can take its time.
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 		return r.Body.Read(p)
 	})
 	if r.Header.Get("Content-Encoding") != "gzip" {

@@ -473,16 +473,35 @@ func TestOversizedPushIsRefusedClearly(t *testing.T) {
 
 func TestGzipBombIsBounded(t *testing.T) {
 	s := newSite(t, Config{MaxPush: 1 << 20})
-	cmd := exec.Command("sh", "-c", "head -c 200000000 /dev/zero | gzip -9")
+	cmd := exec.Command("sh", "-c", "{ cat; head -c 200000000 /dev/zero; } | gzip -9")
+	cmd.Stdin = strings.NewReader(command("refs/heads/main"))
 	bomb, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, answer, err := s.post(bytes.NewReader(bomb), "gzip"); err == nil && !strings.Contains(answer, "larger than 1 MiB") {
-		t.Logf("answer: %q", answer) // git may have refused the content first
+	if _, answer, err := s.post(bytes.NewReader(bomb), "gzip"); err != nil || !strings.Contains(answer, "larger than 1 MiB") {
+		t.Errorf("answer: %q, %v", answer, err)
 	}
 	if s.deployer.count() != 0 {
 		t.Error("it deployed")
+	}
+}
+
+// A deploy that says nothing for longer than a client may stay idle goes on.
+func TestQuietDeploy(t *testing.T) {
+	s := newSite(t, Config{IdleTimeout: 300 * time.Millisecond})
+	s.deployer.then = func(_ context.Context, _ Push, out io.Writer) error {
+		fmt.Fprintln(out, "-----> Begins")
+		time.Sleep(1200 * time.Millisecond)
+		fmt.Fprintln(out, "-----> Ends")
+		return nil
+	}
+	for i, version := range []string{"HTTP/1.1", "HTTP/2"} {
+		s.commit("file", fmt.Sprint(i))
+		out := s.must("-c", "http.version="+version, "push", s.url("intake", "right"), "main")
+		if !strings.Contains(out, "-----> Ends") {
+			t.Errorf("%s:\n%s", version, out)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ type flusher struct {
 
 func (f *flusher) Write(p []byte) (int, error) {
 	_ = f.rc.SetWriteDeadline(time.Now().Add(f.idle))
+	// In HTTP/2 a deadline that passes between writes ends the stream.
+	defer func() { _ = f.rc.SetWriteDeadline(time.Time{}) }()
 	n, err := f.w.Write(p)
 	if err != nil {
 		return n, err
