@@ -42,7 +42,9 @@ func (d *Driver) adopt(ctx context.Context) error {
 	}
 	for _, s := range d.spaces {
 		if err := d.enterSpace(ctx, s); err != nil {
-			return fmt.Errorf("space %s: %w", s.ID, err)
+			// One space must not keep the others down; that its rules are not
+			// in force is observed, and it is applied again.
+			d.log.Error("space not brought up", "space", s.ID, "err", err)
 		}
 	}
 	return nil

@@ -71,6 +71,13 @@ func newContainer(r record) *container {
 	return &container{record: r, launched: make(chan struct{}), exited: make(chan struct{}), ended: make(chan struct{})}
 }
 
+// read returns a copy of the record as it is now.
+func (d *Driver) read(c *container) record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return c.record
+}
+
 // isTask reports whether it runs once.
 func (r *record) isTask() bool { return r.Formation == "" }
 
@@ -109,7 +116,7 @@ func (d *Driver) launch(ctx context.Context, c *container, stdio cio.Creator) (e
 	}
 	defer func() {
 		if err != nil {
-			d.clean(c.record)
+			d.clean(d.read(c))
 		}
 	}()
 	s, b, rootfs, err := d.prepare(ctx, c)
@@ -117,14 +124,14 @@ func (d *Driver) launch(ctx context.Context, c *container, stdio cio.Creator) (e
 		return err
 	}
 	if !c.Attach {
-		if stdio, err = d.openStreams(ctx, c.record); err != nil {
+		if stdio, err = d.openStreams(ctx, b.record); err != nil {
 			return err
 		}
 	}
 	if err := d.saveSpec(c.ID, s, b.netns); err != nil {
 		return err
 	}
-	task, err := d.create(ctx, c.record, b, s, rootfs, stdio)
+	task, err := d.create(ctx, b, s, rootfs, stdio)
 	if err != nil {
 		return err
 	}
@@ -158,11 +165,12 @@ func (d *Driver) prepare(ctx context.Context, c *container) (*specs.Spec, bundle
 	if err != nil {
 		return fail(err)
 	}
+	r := d.read(c)
 	b := bundle{
-		record: c.record, base: s.base(), netns: netns, cgroup: d.cgroup(c.ID), files: filepath.Join(d.dirs.files, c.ID),
+		record: r, base: s.base(), netns: netns, cgroup: d.cgroup(c.ID), files: filepath.Join(d.dirs.files, c.ID),
 		imageEnv: img.config.Env, imageDir: img.config.WorkingDir, defaults: d.cfg.Defaults,
 	}
-	if err := writeFiles(b.files, c.record); err != nil {
+	if err := writeFiles(b.files, r); err != nil {
 		return fail(err)
 	}
 	scratch, err := d.scratch(ctx, s)
@@ -174,7 +182,7 @@ func (d *Driver) prepare(ctx context.Context, c *container) (*specs.Spec, bundle
 		return fail(err)
 	}
 	b.tmp = tmp
-	if b.mounts, err = d.mountSources(c.record, s.base()); err != nil {
+	if b.mounts, err = d.mountSources(r, s.base()); err != nil {
 		return fail(err)
 	}
 	return b.spec(), b, overlay(layers, upper, work), nil
@@ -222,7 +230,8 @@ func overlay(layers []string, upper, work string) []mount.Mount {
 
 // create registers the container, without command and environment, and starts
 // it.
-func (d *Driver) create(ctx context.Context, r record, b bundle, s *specs.Spec, rootfs []mount.Mount, stdio cio.Creator) (client.Task, error) {
+func (d *Driver) create(ctx context.Context, b bundle, s *specs.Spec, rootfs []mount.Mount, stdio cio.Creator) (client.Task, error) {
+	r := b.record
 	public := *s
 	public.Process = &specs.Process{Args: []string{"see " + d.dirs.specs}, Cwd: "/"}
 	host := uint32(b.base + r.Process.UID)
@@ -333,15 +342,16 @@ func (d *Driver) finish(c *container, exit driver.Exit) {
 	}
 	d.saveContainer(c)
 	close(c.exited)
+	r := c.record
 	d.mu.Unlock()
 	if c.line != nil {
 		c.line.await(d.ctx)
 	}
-	d.say(c.record, fmt.Sprintf("Process exited with status %d", exit.Code))
+	d.say(r, fmt.Sprintf("Process exited with status %d", exit.Code))
 	if exit.OOMKilled {
-		d.say(c.record, "Error R15 (Memory quota vastly exceeded)")
+		d.say(r, "Error R15 (Memory quota vastly exceeded)")
 	}
-	if !d.clean(c.record) {
+	if !d.clean(r) {
 		return
 	}
 	d.mu.Lock()

@@ -231,13 +231,13 @@ const failedStart = 127
 
 // boot starts the process of an instance and waits until it is ready.
 func (d *Driver) boot(c *container) {
-	d.say(c.record, "Starting process")
+	d.say(d.read(c), "Starting process")
 	if err := d.launch(d.ctx, c, nil); err != nil {
 		if d.ctx.Err() != nil {
 			return
 		}
 		d.log.Error("instance not started", "container", c.ID, "formation", c.Formation, "err", err)
-		d.say(c.record, "Process could not be started")
+		d.say(d.read(c), "Process could not be started")
 		d.finish(c, driver.Exit{Code: failedStart})
 		return
 	}
