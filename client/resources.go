@@ -205,3 +205,20 @@ func (c *Client) Installation(ctx context.Context) (Installation, error) {
 func (c *Client) Checkpoint(ctx context.Context) (io.ReadCloser, error) {
 	return c.Stream(ctx, http.MethodGet, "/strongroom/ledger/checkpoint", nil)
 }
+
+// Attempt is the last result of trying what must not work.
+type Attempt struct {
+	Name    string    `json:"name"`
+	From    string    `json:"from"`
+	Target  string    `json:"target"`
+	Refused bool      `json:"refused"`
+	Result  string    `json:"result"`
+	Count   int64     `json:"count"`
+	Last    time.Time `json:"updated_at"`
+}
+
+// Attack has the platform try to break into a space now.
+func (c *Client) Attack(ctx context.Context, space string) ([]Attempt, error) {
+	var out []Attempt
+	return out, c.Do(ctx, http.MethodPost, Path("spaces", space, "attempts"), nil, &out)
+}

@@ -34,6 +34,7 @@ type Config struct {
 	Logs      Logs
 	Evidence  Evidence
 	Network   Network
+	Probes    Probes
 	// Live gives the output of a build or a release phase that runs now, nil if
 	// it does not. kind is "build" or "release", id is its document's.
 	Live func(kind, id string) LiveOutput
@@ -118,4 +119,10 @@ type Network interface {
 type LiveOutput interface {
 	// CopyTo writes what there is and what comes, until the output ends.
 	CopyTo(ctx context.Context, w io.Writer) error
+}
+
+// Probes try what must not work.
+type Probes interface {
+	// Attack makes every attempt against a space now and records the results.
+	Attack(ctx context.Context, space string) error
 }

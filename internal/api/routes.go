@@ -74,6 +74,7 @@ func Routes() []Route {
 		{Method: get, Path: "/spaces/{space}/sessions/{session}", Need: authz.EvidenceRead, handle: getSpaceSession},
 		{Method: get, Path: "/spaces/{space}/sessions/{session}/recording", Need: authz.EvidenceRead, Action: "session.play", handle: playSession},
 		{Method: get, Path: "/spaces/{space}/attempts", Need: authz.SpaceView, handle: listAttempts},
+		{Method: post, Path: "/spaces/{space}/attempts", Need: authz.EvidenceRead, Action: "attempt.record", handle: makeAttempts},
 		{Method: get, Path: "/spaces/{space}/packs", Need: authz.EvidenceRead, handle: listPacks},
 
 		// Apps.

@@ -280,5 +280,20 @@ func listAttempts(c *call) (Answer, error) {
 		property[view.Attempt]{name: "id", text: func(a view.Attempt) string { return a.ID }})
 }
 
+// makeAttempts attacks the space now, from every other, and lists the results.
+func makeAttempts(c *call) (Answer, error) {
+	space, err := show(c, c.space)
+	if err != nil {
+		return Answer{}, err
+	}
+	if c.cfg.Probes == nil {
+		return Answer{}, missing("Probing")
+	}
+	if err := c.cfg.Probes.Attack(c.ctx, space.ID); err != nil {
+		return Answer{}, err
+	}
+	return listAttempts(c)
+}
+
 // nothing is the answer to what leaves nothing to show.
 func nothing(status int) Answer { return Answer{Status: status, Body: struct{}{}} }

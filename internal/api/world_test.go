@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	w.serve(Config{
 		Blobs: w.Blobs, Domain: "apps.localhost", Version: "test",
 		Site:      view.Site{API: "https://api.localhost", Git: "https://git.localhost", Region: "virginia", Since: commandtest.Noon},
-		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Checkpoints: w.checkpoints(),
+		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.checkpoints(),
 		Git: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "git "+r.URL.Path) }),
 	})
 	return w
@@ -101,6 +101,8 @@ type parts struct{}
 func (parts) Offer(_ context.Context, _ control.By, t Terminal) (string, error) {
 	return "rendezvous://localhost:5444/secret-of-" + t.Dyno.Name, nil
 }
+
+func (parts) Attack(context.Context, string) error { return nil }
 
 func (parts) Admit(_ context.Context, by control.By, a *document.Addon) (string, secret.Value, error) {
 	return "bastion.localhost", secret.NewValue([]byte("key for " + by.Actor.Email + " to " + a.Service)), nil

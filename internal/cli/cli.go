@@ -92,7 +92,7 @@ variable set.`,
 	}
 	root.AddCommand(
 		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s),
-		newEvidenceExport(s), newEvidenceVerify(s), newSessions(s), newSessionsPlay(s),
+		newEvidenceExport(s), newEvidenceVerify(s), newSessions(s), newSessionsPlay(s), newSpacesProbe(s),
 		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s),
 		newAccountsCreate(s), newAccountsSuspend(s), newTeamsCreate(s), newRolesGrant(s), newRolesRevoke(s),
 		newRequests(s), newRequestsDecide(s, true), newRequestsDecide(s, false), newPolicy(s),

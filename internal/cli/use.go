@@ -124,3 +124,47 @@ your own terminal are held back. That you watched it goes on record.`,
 		return err
 	})
 }
+
+func newSpacesProbe(s streams) *cobra.Command {
+	var space string
+	c := &cobra.Command{
+		Use: "spaces:probe --space SPACE", GroupID: "evidence",
+		Short: "Have the platform attack a space from every other, now",
+		Long: `Starts a process in every other space that tries to reach each dyno and database
+of this one, and puts the results on record. The platform does so by itself every
+hour. Exits with 1 if an attempt was not refused.`,
+		Example: `  strongroom spaces:probe --space clinic`,
+		Args:    exactly(),
+	}
+	c.Flags().StringVar(&space, "space", "", "the space")
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		if space == "" {
+			return usage("--space is needed")
+		}
+		list, err := r.Attack(ctx, space)
+		if err != nil {
+			return err
+		}
+		failed := 0
+		for _, a := range list {
+			if !a.Refused {
+				failed++
+			}
+		}
+		if err := r.show(list, func() {
+			for _, a := range list {
+				verdict := "refused"
+				if !a.Refused {
+					verdict = "NOT REFUSED"
+				}
+				r.say("%-11s  %s, from %s, at %s: %s (%d times)", verdict, a.Name, a.From, a.Target, a.Result, a.Count)
+			}
+		}); err != nil {
+			return err
+		}
+		if failed > 0 {
+			return &exit{1, "the space is not isolated"}
+		}
+		return nil
+	})
+}

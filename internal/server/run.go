@@ -29,6 +29,7 @@ import (
 	"github.com/strongroom/strongroom/internal/gateway"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/operation"
+	"github.com/strongroom/strongroom/internal/probe"
 	"github.com/strongroom/strongroom/internal/reconcile"
 	"github.com/strongroom/strongroom/internal/recording"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -57,6 +58,7 @@ type parts struct {
 	runner       *operation.Runner
 	loop         *reconcile.Loop
 	deploys      *deploys
+	prober       *probe.Prober
 	noteSigner   note.Signer
 }
 
@@ -174,6 +176,7 @@ func (p *parts) construct() error {
 	p.loop = reconcile.New(reconcile.Config{
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
+	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log})
 	p.deploys, err = newDeploys(p)
 	return err
 }
@@ -234,6 +237,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		g.Go(func() error { return p.runner.Run(gctx) })
 		g.Go(func() error { return p.loop.Run(gctx) })
 		g.Go(func() error { return p.deploys.run(gctx) })
+		g.Go(func() error { return p.prober.Run(gctx) })
 		g.Go(func() error { return p.answer(gctx) })
 		g.Go(func() error { return serveHTTP(gctx, handler, tlsConfig, l) })
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))
@@ -330,7 +334,7 @@ func (p *parts) handler() (http.Handler, error) {
 	return api.New(api.Config{
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version,
 		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt},
-		Terminals: a, Bastion: a, Network: a, Logs: logs, LogStream: stream, Git: p.deploys.git, Evidence: newEvidence(p),
+		Terminals: a, Bastion: a, Network: a, Logs: logs, LogStream: stream, Git: p.deploys.git, Evidence: newEvidence(p), Probes: p.prober,
 		Log: p.log,
 	})
 }
