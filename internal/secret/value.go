@@ -10,27 +10,41 @@ package secret
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 )
 
 // Value is a secret in memory. It prints, logs and marshals as "[sealed]", so
 // that it cannot leak by accident; Reveal is the one door.
-type Value struct{ b []byte }
+//
+// The bytes are behind a function, because fmt cannot call the methods of a
+// value in an unexported field and would print whatever it finds there, through
+// pointers too. It also makes values not comparable: comparing secrets takes
+// constant time or is a mistake.
+type Value struct{ reveal func() []byte }
 
 // NewValue takes over b.
-func NewValue(b []byte) Value { return Value{b} }
+func NewValue(b []byte) Value { return Value{func() []byte { return b }} }
 
 // Reveal gives the secret's bytes. The caller must not keep or change them.
-func (v Value) Reveal() []byte { return v.b }
+func (v Value) Reveal() []byte {
+	if v.reveal == nil {
+		return nil
+	}
+	return v.reveal()
+}
+
+const hidden = "[sealed]"
 
 // String hides the secret.
-func (Value) String() string { return "[sealed]" }
+func (Value) String() string { return hidden }
 
-// GoString hides the secret from %#v.
-func (Value) GoString() string { return "secret.Value{[sealed]}" }
+// Format hides the secret from every verb.
+func (Value) Format(s fmt.State, _ rune) { io.WriteString(s, hidden) } //nolint:errcheck // fmt's own buffer
 
 // LogValue hides the secret from slog.
-func (Value) LogValue() slog.Value { return slog.StringValue("[sealed]") }
+func (Value) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // MarshalText refuses: a secret in JSON would be a leak.
 func (Value) MarshalText() ([]byte, error) {
