@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -40,6 +41,9 @@ type Store struct {
 
 	stop context.CancelFunc
 	done chan struct{}
+	// shred asks the background loop to empty the write-ahead log: it still
+	// holds pages from before a key was destroyed.
+	shred atomic.Bool
 
 	// fail is the tests' hook: called before each statement of a batch and
 	// before its commit, with a word for it; an error takes the statement's place.
@@ -95,6 +99,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	}
 	loop, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	s.shred.Store(true) // the last run may have ended before it got there
 	go s.checkpointWAL(loop)
 	return s, nil
 }
@@ -138,11 +143,31 @@ func (s *Store) checkpointWAL(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if _, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil && ctx.Err() == nil {
+			if err := s.moveWAL(ctx, db); err != nil && ctx.Err() == nil {
 				s.log.Warn("ledger: background checkpoint failed", "error", err)
 			}
 		}
 	}
+}
+
+// moveWAL moves what it can; it empties the log where that was asked for and
+// nobody reads from it, and tries again at the next turn otherwise.
+func (s *Store) moveWAL(ctx context.Context, db *sql.DB) error {
+	if !s.shred.Load() {
+		_, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+		return err
+	}
+	// The writer waits meanwhile, so this does not wait long for readers.
+	if _, err := db.ExecContext(ctx, `PRAGMA busy_timeout(100)`); err != nil {
+		return err
+	}
+	s.shred.Store(false)
+	var busy, pages, moved int
+	err := db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	if err != nil || busy != 0 {
+		s.shred.Store(true)
+	}
+	return err
 }
 
 // Close waits for the batch that is being written and closes the database.

@@ -23,6 +23,8 @@ type batch struct {
 	tx   *sql.Tx
 	head *head
 	err  error
+
+	shreds bool // a key is destroyed
 }
 
 // Write runs fn in one transaction. See store.Store.
@@ -76,6 +78,9 @@ func (s *Store) write(fn func(store.Batch) error) (err error) {
 	}
 	h.trim()
 	s.head = h
+	if b.shreds {
+		s.shred.Store(true)
+	}
 	return nil
 }
 
@@ -277,6 +282,7 @@ func (b *batch) putBeside(seq int64, d store.Draft) error {
 		}
 	}
 	for _, scope := range d.DestroyKeys {
+		b.shreds = true
 		if err := b.exec("destroy key", `UPDATE wrapped SET wrapped = NULL WHERE scope = ?`, scope); err != nil {
 			return err
 		}
