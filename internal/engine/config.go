@@ -48,6 +48,9 @@ type Config struct {
 	Program string
 	// Containerd is the absolute path of containerd. Default: found in PATH.
 	Containerd string
+	// Init is the absolute path of tini-static, the first process of every
+	// container. Default: found in PATH; without it there is none.
+	Init string
 	// Control is the socket on which the engine's own supervisor finds it (see
 	// package supervise). Empty: none.
 	Control string
@@ -75,6 +78,11 @@ func (c *Config) complete() error {
 	if c.Containerd == "" {
 		if c.Containerd, err = exec.LookPath("containerd"); err != nil {
 			return fmt.Errorf("find containerd: %w", err)
+		}
+	}
+	if c.Init == "" {
+		if c.Init, err = exec.LookPath("tini-static"); err != nil {
+			c.Init = ""
 		}
 	}
 	if !filepath.IsAbs(c.Data) || !filepath.IsAbs(c.Run) || !filepath.IsAbs(c.Program) {

@@ -80,6 +80,9 @@ func (e *engine) run(ctx context.Context) error {
 		return err
 	}
 	defer runtime.Close()
+	if e.cfg.Init == "" {
+		e.log.Warn("no tini-static in PATH: commands without a handler for SIGTERM are stopped only when their grace has passed")
+	}
 	in := newIngress(e)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return in.keep(ctx) })
@@ -98,7 +101,7 @@ func (e *engine) driverConfig(runtime *client.Client, in *ingress) containerd.Co
 	return containerd.Config{
 		Client: runtime, Data: filepath.Join(e.cfg.engineData(), "state"), Run: e.cfg.secretRun(),
 		Network: e.networks, Volumes: e.volumes, Logs: e.spool, SpoolUID: e.cfg.SpoolUID, Ingress: in,
-		Cgroup: "/" + e.cfg.Name + "-dynos",
+		Cgroup: "/" + e.cfg.Name + "-dynos", Init: e.cfg.Init,
 	}
 }
 

@@ -163,3 +163,21 @@ func TestLinkOutOfAVolume(t *testing.T) {
 	_, err = a.driver.DestroyVolume(t.Context(), volume.ID)
 	a.must(err)
 }
+
+// A process that does nothing about SIGTERM ends at once, as anywhere else but
+// at the head of a container.
+func TestSignalWithoutHandler(t *testing.T) {
+	a := newApp(t)
+	task := a.task(a.process("naked 1h"))
+	task.Attach = false
+	s, err := a.driver.StartTask(t.Context(), task)
+	a.must(err)
+	time.Sleep(300 * time.Millisecond)
+	begun := time.Now()
+	a.must(a.driver.StopTask(t.Context(), task.ID))
+	exit, err := s.Wait(t.Context())
+	a.must(err)
+	if took := time.Since(begun); exit.Code != 143 || took > taskGrace/2 {
+		t.Errorf("exit %+v after %v", exit, took)
+	}
+}

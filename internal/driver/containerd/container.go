@@ -169,6 +169,7 @@ func (d *Driver) prepare(ctx context.Context, c *container) (*specs.Spec, bundle
 	b := bundle{
 		record: r, base: s.base(), netns: netns, cgroup: d.cgroup(c.ID), files: filepath.Join(d.dirs.files, c.ID),
 		imageEnv: img.config.Env, imageDir: img.config.WorkingDir, defaults: d.cfg.Defaults,
+		init: d.cfg.Init,
 	}
 	if err := writeFiles(b.files, r); err != nil {
 		return fail(err)
@@ -504,8 +505,8 @@ func (d *Driver) letGo(c *container) {
 	}
 }
 
-// signal goes to all processes of the container, as Heroku's does: the first
-// is often a shell that would not pass it on.
+// signal goes to the first process, which passes it on; where that is the
+// command itself, to all processes, since it is often a shell that does not.
 func (d *Driver) signal(c *container, s unix.Signal) {
 	d.mu.Lock()
 	task := c.task
@@ -515,7 +516,11 @@ func (d *Driver) signal(c *container, s unix.Signal) {
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, 10*time.Second)
 	defer cancel()
-	if err := task.Kill(ctx, s, client.WithKillAll); err != nil && !errdefs.IsNotFound(err) && d.ctx.Err() == nil {
+	var opts []client.KillOpts
+	if d.cfg.Init == "" || s == unix.SIGKILL {
+		opts = append(opts, client.WithKillAll)
+	}
+	if err := task.Kill(ctx, s, opts...); err != nil && !errdefs.IsNotFound(err) && d.ctx.Err() == nil {
 		d.log.Warn("signal not sent", "container", c.ID, "signal", s.String(), "err", err)
 	}
 }

@@ -46,6 +46,11 @@ type Config struct {
 	SpoolUID int
 	// Ingress brings connections in. Nil: nothing does.
 	Ingress Ingress
+	// Init is the path of a static program that is the first process of every
+	// container, collects orphans and passes signals on (tini-static). Without
+	// one the command itself is first, and the kernel keeps signals from it
+	// that it has no handler for: SIGTERM would then have no effect on many.
+	Init string
 	// Cgroup is the parent of all containers' cgroups, "/strongroom" if empty.
 	Cgroup string
 	// Policy of restarts; the zero value means formation.DefaultPolicy.

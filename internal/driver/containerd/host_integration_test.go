@@ -156,8 +156,10 @@ func (h *host) stopContainerd() {
 // open opens the driver, as a restarted engine would.
 func (h *host) open() {
 	h.Helper()
-	var err error
+	init, err := exec.LookPath("tini-static")
+	h.must(err)
 	h.driver, err = Open(h.Context(), Config{
+		Init:   init,
 		Client: h.client, Data: filepath.Join(h.dir, "data"), Run: h.run(), Network: h.network, Volumes: h.volumes,
 		Logs: h.spool, Cgroup: h.cgroup(), ScratchBytes: 64 << 20,
 		Policy: formation.Policy{Base: time.Minute, Max: time.Hour},

@@ -30,6 +30,7 @@ type bundle struct {
 	files    string   // directory of hosts and resolv.conf
 	tmp      string   // directory that becomes /tmp
 	mounts   []string // sources of the process's mounts
+	init     string   // path of the first process's program, or ""
 	imageEnv []string
 	imageDir string
 	defaults driver.Limits
@@ -86,7 +87,7 @@ func (b bundle) process() *specs.Process {
 	out := &specs.Process{
 		Terminal:        b.record.TTY,
 		User:            specs.User{UID: uint32(p.UID), GID: uint32(p.UID)},
-		Args:            p.Args,
+		Args:            b.args(),
 		Env:             environment(b.imageEnv, p.Env),
 		Cwd:             dir,
 		NoNewPrivileges: true,
@@ -103,6 +104,18 @@ func (b bundle) process() *specs.Process {
 		out.ConsoleSize = &specs.Box{Height: uint(b.record.Rows), Width: uint(b.record.Cols)}
 	}
 	return out
+}
+
+// initPath is where the first process's program lies in a container.
+const initPath = "/dev/init"
+
+// args has the init pass signals to the whole group of the command, as Heroku
+// sends them to all processes of a dyno.
+func (b bundle) args() []string {
+	if b.init == "" {
+		return b.record.Process.Args
+	}
+	return append([]string{initPath, "-g", "--"}, b.record.Process.Args...)
 }
 
 func nofile() uint64 {
@@ -150,6 +163,9 @@ func (b bundle) allMounts() []specs.Mount {
 		bind("/etc/hosts", filepath.Join(b.files, "hosts"), true),
 		bind("/etc/resolv.conf", filepath.Join(b.files, "resolv.conf"), true),
 		bind("/tmp", b.tmp, false),
+	}
+	if b.init != "" {
+		list = append(list, bind(initPath, b.init, true))
 	}
 	for i, m := range b.record.Process.Mounts {
 		list = append(list, bind(m.Path, b.mounts[i], m.ReadOnly))

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/strongroom/strongroom/internal/driver/drivertest/script"
 	"golang.org/x/sys/unix"
@@ -97,6 +98,10 @@ func attack(statement string) bool {
 		fmt.Printf("fork %s of %s\n", strconv.Itoa(spawn(n)), rest)
 	case "spin": // DURATION of one core, says the CPU time it got in ms
 		fmt.Println("spin", spin(rest))
+	case "naked": // DURATION without any handler for SIGTERM
+		d, _ := time.ParseDuration(rest)
+		naked()
+		time.Sleep(d)
 	case "http": // answers requests on $PORT with $GREETING
 		go serveHTTP()
 	case "try":
@@ -105,6 +110,12 @@ func attack(statement string) bool {
 		return false
 	}
 	return true
+}
+
+// naked gives SIGTERM back to the kernel, from which Go took it.
+func naked() {
+	var action [4]uint64 // struct sigaction: SIG_DFL, no flags, no mask
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGTERM), uintptr(unsafe.Pointer(&action[0])), 0, 8, 0, 0)
 }
 
 func serveHTTP() {
