@@ -124,10 +124,6 @@ func noSuch(resource string) error {
 	return &problem{Status: http.StatusNotFound, ID: "not_found", Message: "Couldn't find that " + resource + ".", Resource: resource}
 }
 
-// noAuthorization is the answer to an id that does not exist, and to one that is
-// somebody else's.
-var noAuthorization = fault.New(fault.NotFound, "Couldn't find that authorization.")
-
 func getAuthorization(c *call) (Answer, error) {
 	// "~" is Heroku's API key of the dashboard. There is none here.
 	if c.path("authorization") == "~" {
@@ -135,9 +131,6 @@ func getAuthorization(c *call) (Answer, error) {
 	}
 	return ok(show(c, func(q *query.Reader) (view.Authorization, error) {
 		t, err := q.Token(c.path("authorization"))
-		if fault.Of(err) == fault.NotFound && !refused(err) {
-			return view.Authorization{}, noAuthorization
-		}
 		if err != nil {
 			return view.Authorization{}, err
 		}
@@ -179,7 +172,8 @@ func revokeAuthorization(c *call) (Answer, error) {
 	cmd := &people.RevokeToken{ID: c.path("authorization")}
 	err := c.execute(cmd)
 	if kind := fault.Of(err); kind == fault.Forbidden || kind == fault.NotFound {
-		return Answer{}, noAuthorization
+		// One that is somebody else's looks like one that does not exist.
+		return Answer{}, fault.New(fault.NotFound, "Couldn't find that authorization.")
 	}
 	if err != nil {
 		return Answer{}, err

@@ -253,7 +253,7 @@ func (r *Reader) Dynos(a App) ([]Dyno, error) {
 	if err != nil {
 		return nil, err
 	}
-	releases, err := store.Find[*document.Release](r.v, "app", a.ID)
+	releases, err := r.releasesOf(a.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -23,11 +23,13 @@ type Reader struct {
 	who   authz.Subject
 	roles map[string][]string // by team
 	docs  map[document.Kind]map[string]document.Doc
+
+	releases map[string][]*document.Release // by app
 }
 
 // New returns a reader for the caller.
 func New(v store.View, who authz.Subject) *Reader {
-	return &Reader{v: v, who: who, roles: map[string][]string{}, docs: map[document.Kind]map[string]document.Doc{}}
+	return &Reader{v: v, who: who, roles: map[string][]string{}, docs: map[document.Kind]map[string]document.Doc{}, releases: map[string][]*document.Release{}}
 }
 
 // View is what the reader reads.

@@ -30,6 +30,9 @@ func (r *Reader) Tokens() ([]*document.Token, error) {
 // Token finds one of the caller's authorizations.
 func (r *Reader) Token(id string) (*document.Token, error) {
 	t, err := store.Get[*document.Token](r.v, id)
+	if fault.Of(err) == fault.NotFound {
+		return nil, fault.New(fault.NotFound, "Couldn't find that authorization.")
+	}
 	if err == nil && t.Account != r.who.Account {
 		return nil, told(r.refuseForeign("token", t.ID), "Couldn't find that authorization.")
 	}

@@ -13,10 +13,21 @@ import (
 )
 
 // Releases lists an app's releases by version.
-func (r *Reader) Releases(a App) ([]*document.Release, error) {
-	list, err := store.Find[*document.Release](r.v, "app", a.ID)
+func (r *Reader) Releases(a App) ([]*document.Release, error) { return r.releasesOf(a.ID) }
+
+// releasesOf reads an app's releases once: a list of builds or dynos asks for
+// them again with each row.
+func (r *Reader) releasesOf(app string) ([]*document.Release, error) {
+	if list, ok := r.releases[app]; ok {
+		return list, nil
+	}
+	list, err := store.Find[*document.Release](r.v, "app", app)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(list, func(a, b *document.Release) int { return a.Version - b.Version })
-	return list, err
+	r.releases[app] = list
+	return list, nil
 }
 
 // Release finds a release by id or version ("3" or "v3").
@@ -103,7 +114,7 @@ func (r *Reader) Released(b *document.Build) (string, error) {
 	if b.Slug == "" {
 		return "", nil
 	}
-	list, err := store.Find[*document.Release](r.v, "app", b.App)
+	list, err := r.releasesOf(b.App)
 	if err != nil {
 		return "", err
 	}

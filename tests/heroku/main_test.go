@@ -199,7 +199,8 @@ func (h *host) size() int64 {
 }
 
 // env is what a person's shell has, with every variable that keeps the CLI
-// from talking to Heroku.
+// from talking to Heroku. HEROKU_DATA_HOST takes a name without a port; the port
+// is that of HEROKU_HOST.
 func (h *host) env() []string {
 	env := []string{
 		"PATH=" + filepath.Dir(program(h.t)) + ":" + os.Getenv("PATH"), "HOME=" + h.home, "LANG=C.UTF-8", "TERM=dumb", "TZ=UTC", "NO_COLOR=1", "FORCE_COLOR=0",
