@@ -242,6 +242,9 @@ type Release struct {
 	LiveAt      *time.Time `json:"live_at"`
 	Output      string     `json:"output"` // digest of the release phase's output
 	Rollback    int        `json:"rollback"`
+	// Code: it brings a build's code. Otherwise it runs the code that is live
+	// when it goes live.
+	Code bool `json:"code"`
 }
 
 // Approval is a second person's yes.

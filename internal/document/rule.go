@@ -18,11 +18,11 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 func NewScope() string { return uuid.NewString() }
 
 var (
-	nameRule   = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
-	configRule = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
-	typeRule   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
-	labelRule  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	emailRule  = regexp.MustCompile(`^[^\s@<>"',;:\\()\[\]]{1,64}@[a-z0-9.-]{1,190}$`)
+	nameRule    = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
+	configRule  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+	typeRule    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+	labelRule   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	mailboxRule = regexp.MustCompile(`^[a-z0-9.!#$%&*+/=?^_{|}~-]{1,64}$`)
 )
 
 // CheckName checks the name of an app, space, team or add-on: a DNS label
@@ -56,44 +56,68 @@ func CheckProcessType(name string) error {
 	return nil
 }
 
-// CleanEmail checks an address and gives it in lower case.
+// CleanEmail checks an address and gives it in lower case. It is shown on
+// terminals and pages, so it holds plain ASCII only.
 func CleanEmail(email string) (string, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
-	if !emailRule.MatchString(email) {
+	clean := strings.Map(lower, strings.TrimSpace(email))
+	mailbox, domain, ok := strings.Cut(clean, "@")
+	_, good := badLabel(domain)
+	if !ok || !good || !mailboxRule.MatchString(mailbox) || len(domain) > 190 {
 		return "", fault.New(fault.Invalid, "%.80q is not an email address.", email)
 	}
-	return email, nil
+	return clean, nil
 }
 
-// CleanHostname checks a host name (RFC 1123, at least two labels; the first
-// may be "*") and gives it in lower case without a final dot.
+// lower is for ASCII only: other letters have lower forms that are ASCII, and
+// would become somebody else's address.
+func lower(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
+}
+
+// badLabel gives the first label of a domain name that is none, or good.
+func badLabel(name string) (label string, good bool) {
+	for l := range strings.SplitSeq(name, ".") {
+		if !labelRule.MatchString(l) {
+			return l, false
+		}
+	}
+	return "", true
+}
+
+// CleanHostname checks a host name (RFC 1123, at least two labels, of which the
+// last is no number; the first may be "*") and gives it in lower case without a
+// final dot.
 func CleanHostname(host string) (string, error) {
-	host = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(host), "."))
-	labels := strings.Split(host, ".")
-	if len(host) > 253 || len(labels) < 2 {
+	clean := strings.Map(lower, strings.TrimSuffix(strings.TrimSpace(host), "."))
+	name := strings.TrimPrefix(clean, "*.")
+	labels := strings.Split(name, ".")
+	last := labels[len(labels)-1]
+	if len(clean) > 253 || len(labels) < 2 || strings.Trim(last, "0123456789") == "" {
 		return "", fault.New(fault.Invalid, "%.80q is not a fully qualified host name.", host)
 	}
-	for i, l := range labels {
-		if i == 0 && l == "*" && len(labels) > 2 {
-			continue
-		}
-		if !labelRule.MatchString(l) {
-			return "", fault.New(fault.Invalid, "%.80q is not a host name: %.63q is not a valid label.", host, l)
-		}
+	if l, good := badLabel(name); !good {
+		return "", fault.New(fault.Invalid, "%.80q is not a host name: %.63q is not a valid label.", host, l)
 	}
-	return host, nil
+	return clean, nil
 }
 
 // CleanCIDR checks a network and gives it in its masked form. A lone address
-// is a network of one.
+// is a network of one. IPv4 in the clothes of IPv6 is given as IPv4, as which it
+// is matched.
 func CleanCIDR(s string) (string, error) {
 	s = strings.TrimSpace(s)
-	if a, err := netip.ParseAddr(s); err == nil {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String(), nil
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		return "", fault.New(fault.Invalid, "%.64q is not a network in CIDR notation, such as 203.0.113.0/24.", s)
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	return p.Masked().String(), nil
 }
