@@ -9,7 +9,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -248,12 +250,12 @@ func (c *Destroy) Decide(v store.View, by control.By, now time.Time, d *control.
 	for _, x := range list {
 		byApp[x.App] = append(byApp[x.App], x)
 	}
-	for id, list := range byApp {
+	for _, id := range slices.Sorted(maps.Keys(byApp)) {
 		app, err := store.Get[*document.App](v, id)
 		if err != nil {
 			return err
 		}
-		if err := detach(v, app, list, by, now, d); err != nil {
+		if err := detach(v, app, byApp[id], by, now, d); err != nil {
 			return err
 		}
 	}

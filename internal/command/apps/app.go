@@ -80,12 +80,12 @@ func (c *Create) Decide(v store.View, by control.By, _ time.Time, d *control.Dec
 	}
 	d.Put(c.App)
 	d.Put(&document.Config{Base: document.Base{ID: c.id}, App: c.id, Space: c.space.ID, Vars: []document.ConfigVar{}})
-	if c.Domain != "" {
-		d.Put(&document.Domain{
-			Base: document.Base{ID: document.NewID()}, App: c.id, Space: c.space.ID, Hostname: c.Name + "." + c.Domain, Default: true,
-		})
+	if c.Domain == "" {
+		return nil
 	}
-	return nil
+	host := c.Name + "." + c.Domain
+	d.Put(&document.Domain{Base: document.Base{ID: document.NewID()}, App: c.id, Space: c.space.ID, Hostname: host, Default: true})
+	return unused(v, host)
 }
 
 func free(v store.View, name, but string) error {
@@ -186,6 +186,9 @@ func (c *Update) rename(v store.View, d *control.Decision) error {
 	for _, dom := range domains {
 		if rest, ok := strings.CutPrefix(dom.Hostname, c.App.Name+"."); ok && dom.Default {
 			dom.Hostname = *c.Name + "." + rest
+			if err := unused(v, dom.Hostname); err != nil {
+				return err
+			}
 			d.Put(dom)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -44,12 +45,11 @@ func (c *AddDomain) Aim(v store.View) (control.Aim, error) {
 
 // Decide refuses a hostname that is in use anywhere.
 func (c *AddDomain) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
-	have, err := store.Find[*document.Domain](v, "hostname", c.Hostname)
-	if err != nil {
+	if err := unused(v, c.Hostname); err != nil {
 		return err
 	}
-	if len(have) > 0 {
-		return fault.New(fault.Invalid, "%s is currently in use by another app.", c.Hostname)
+	if err := c.foreign(v); err != nil {
+		return err
 	}
 	c.Domain = &document.Domain{Base: document.Base{ID: document.NewID()}, App: c.app.ID, Space: c.app.Space, Hostname: c.Hostname}
 	if c.Endpoint != "" {
@@ -61,6 +61,41 @@ func (c *AddDomain) Decide(v store.View, _ control.By, _ time.Time, d *control.D
 	}
 	d.Put(c.Domain)
 	return nil
+}
+
+// unused refuses a hostname that is in use anywhere.
+func unused(v store.View, hostname string) error {
+	have, err := store.Find[*document.Domain](v, "hostname", hostname)
+	if err == nil && len(have) > 0 {
+		return fault.New(fault.Invalid, "%s is currently in use by another app.", hostname)
+	}
+	return err
+}
+
+// foreign refuses a hostname that is somebody else's although it is free: one
+// of the platform's own domain, where apps to come have theirs, or one that
+// another team's wildcard covers, whose visitors it would take away.
+func (c *AddDomain) foreign(v store.View) error {
+	own, err := store.Find[*document.Domain](v, "app", c.app.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range own {
+		platform, ok := strings.CutPrefix(d.Hostname, c.app.Name+".")
+		if ok && d.Default && (c.Hostname == platform || strings.HasSuffix(c.Hostname, "."+platform)) {
+			return fault.New(fault.Invalid, "%s belongs to the platform: names below %s are those of apps.", c.Hostname, platform)
+		}
+	}
+	_, parent, _ := strings.Cut(c.Hostname, ".")
+	wide, err := store.Find[*document.Domain](v, "hostname", "*."+parent)
+	if err != nil || len(wide) == 0 {
+		return err
+	}
+	other, err := store.Get[*document.App](v, wide[0].App)
+	if err == nil && other.Team != c.app.Team {
+		return fault.New(fault.Invalid, "%s is currently in use by another app.", c.Hostname)
+	}
+	return err
 }
 
 // UpdateDomain gives a domain another certificate.

@@ -46,7 +46,12 @@ func (c *Scale) Decide(v store.View, _ control.By, _ time.Time, d *control.Decis
 	if len(c.Updates) == 0 {
 		return fault.New(fault.Invalid, "Nothing to scale.")
 	}
+	seen := map[string]bool{}
 	for _, u := range c.Updates {
+		if seen[u.Type] {
+			return fault.New(fault.Invalid, "The process type %.63s is there twice.", u.Type)
+		}
+		seen[u.Type] = true
 		f, err := formation(v, c.app, u.Type)
 		if err != nil {
 			return err

@@ -87,6 +87,9 @@ func (c *FinishBuild) Decide(v store.View, _ control.By, now time.Time, d *contr
 		d.Blobs = append(d.Blobs, *c.Log)
 	}
 	b.Buildpack = c.Buildpack
+	if err := c.mayStill(v); err != nil {
+		return err
+	}
 	if c.Failed != "" {
 		b.Status, b.Message = document.BuildFailed, c.Failed
 		d.Outcome, d.Error = ledger.Failed, c.Failed
@@ -109,6 +112,21 @@ func (c *FinishBuild) Decide(v store.View, _ control.By, now time.Time, d *contr
 	d.Put(b)
 	d.Put(&slug)
 	return c.release(v, &slug, now, d)
+}
+
+// mayStill fails a build whose pusher was suspended or lost their role while it
+// ran.
+func (c *FinishBuild) mayStill(v store.View) error {
+	who := authz.Subject{Account: c.Build.By}
+	roles, err := authz.RolesOf(v, who.Account, c.app.Team)
+	if err != nil {
+		return err
+	}
+	ok, err := authz.Allowed(v, who, roles, authz.AppDeploy, authz.Resource{Team: c.app.Team, App: c.app.ID})
+	if err == nil && !ok && c.Failed == "" {
+		c.Failed = c.Build.ByEmail + " may no longer deploy to this app."
+	}
+	return err
 }
 
 func (c *FinishBuild) release(v store.View, slug *document.Slug, now time.Time, d *control.Decision) error {

@@ -47,7 +47,7 @@ func Release(v store.View, c Cut, now time.Time, d *control.Decision) (*document
 	r := &document.Release{
 		Base: document.Base{ID: document.NewID()}, App: c.App.ID, Space: c.App.Space, Version: 1 + newest(list),
 		ConfigRev: c.ConfigRev, Description: c.Description, By: c.By, ByEmail: c.ByEmail, Rollback: c.Rollback,
-		Approvals: []document.Approval{},
+		Approvals: []document.Approval{}, Code: c.Code,
 	}
 	if err := withSlug(v, r, c.Slug, current(list)); err != nil {
 		return nil, err
@@ -79,6 +79,7 @@ func current(list []*document.Release) *document.Release {
 	return list[i]
 }
 
+// withSlug gives a release its code: the slug's, or else what is live.
 func withSlug(v store.View, r *document.Release, slug *document.Slug, cur *document.Release) error {
 	if slug == nil && cur != nil && cur.Slug != "" {
 		var err error
@@ -90,6 +91,34 @@ func withSlug(v store.View, r *document.Release, slug *document.Slug, cur *docum
 		r.Slug, r.Image, r.Commit, r.SBOM, r.Provenance = slug.ID, slug.Image, slug.Commit, slug.SBOM, slug.Provenance
 	}
 	return nil
+}
+
+// catchUp brings a release that waited to what went live meanwhile: to a newer
+// config, and to newer code unless it brings code itself. Without that, config
+// set during a deploy would take the deploy back, or the deploy the config. It
+// tells whether that changed the release.
+func catchUp(v store.View, r *document.Release, configRev int64) (bool, error) {
+	if r.Rollback != 0 { // it goes back on purpose
+		return false, nil
+	}
+	was := *r
+	r.ConfigRev = max(r.ConfigRev, configRev)
+	if !r.Code {
+		list, err := store.Find[*document.Release](v, "current", r.App)
+		if err != nil {
+			return false, err
+		}
+		if err := withSlug(v, r, nil, current(list)); err != nil {
+			return false, err
+		}
+	}
+	return was.ConfigRev != r.ConfigRev || was.Slug != r.Slug, nil
+}
+
+// overtaken tells whether a release that waits has nothing left to bring once r
+// is live: it is older, or its config is part of r's.
+func overtaken(x, r *document.Release) bool {
+	return x.Version < r.Version || !x.Code && x.Rollback == 0 && x.ConfigRev <= r.ConfigRev
 }
 
 // proceed takes a release that nobody needs to approve (any more) on: to its
@@ -163,7 +192,7 @@ func live(v store.View, app *document.App, r *document.Release, now time.Time, d
 	return nil
 }
 
-// expire ends older releases that still wait: what was approved overtook them.
+// expire ends releases that still wait and that what was approved overtook.
 func expire(v store.View, app *document.App, r *document.Release, o *control.Other) error {
 	if len(r.Approvals) == 0 {
 		return nil
@@ -173,7 +202,7 @@ func expire(v store.View, app *document.App, r *document.Release, o *control.Oth
 		return err
 	}
 	for _, x := range open {
-		if x.Status == document.ReleaseWaiting && x.Version < r.Version {
+		if x.ID != r.ID && x.Status == document.ReleaseWaiting && overtaken(x, r) {
 			x.Status = document.ReleaseExpired
 			o.Put(x)
 		}

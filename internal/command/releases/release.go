@@ -82,13 +82,17 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 		d.Put(r)
 		return nil
 	}
-	// What runs is today's config with the approved code, as it would be had
-	// the release been cut now.
+	// What runs is as it would be had the release been cut now.
 	rev, _, err := v.Rev(document.KindConfig, r.App)
 	if err != nil {
 		return err
 	}
-	r.ConfigRev = rev
+	if _, err := catchUp(v, r, rev); err != nil {
+		return err
+	}
+	if err := c.carries(v, by); err != nil {
+		return err
+	}
 	return proceed(v, c.app, r, now, d)
 }
 
@@ -123,6 +127,28 @@ func (c *Approve) independent(v store.View, by control.By) error {
 		}
 		if !ok {
 			return fault.New(fault.Forbidden, "Your account or your role was made by %s, who pushed this release: somebody independent must approve it.", c.Release.ByEmail)
+		}
+	}
+	return nil
+}
+
+// carries refuses to let the approver's own config changes through together
+// with somebody else's release: nobody else has seen those.
+func (c *Approve) carries(v store.View, by control.By) error {
+	list, err := store.Find[*document.Release](v, "app", c.app.ID)
+	if err != nil {
+		return err
+	}
+	var lived int64 // the newest config that was live
+	for _, x := range list {
+		if x.LiveAt != nil {
+			lived = max(lived, x.ConfigRev)
+		}
+	}
+	for _, x := range list {
+		unseen := x.LiveAt == nil && x.Required > 0 && !x.Code && x.Rollback == 0 && x.ConfigRev > lived && x.ConfigRev <= c.Release.ConfigRev
+		if unseen && x.By == by.Actor.ID {
+			return fault.New(fault.Forbidden, "Your own change of the config, v%d, would go live with it: somebody else must approve that first.", x.Version)
 		}
 	}
 	return nil
@@ -202,10 +228,32 @@ func (c *FinishPhase) Decide(v store.View, _ control.By, now time.Time, d *contr
 		d.Blobs = append(d.Blobs, *c.Output)
 	}
 	if c.Failed == "" {
-		return live(v, c.app, r, now, d)
+		return c.succeed(v, now, d)
 	}
 	r.Status = document.ReleaseFailed
 	d.Outcome, d.Error = ledger.Failed, c.Failed
 	d.Put(r)
 	return nil
+}
+
+// succeed makes the release live, or has its phase run again with what went
+// live while it ran.
+func (c *FinishPhase) succeed(v store.View, now time.Time, d *control.Decision) error {
+	list, err := store.Find[*document.Release](v, "current", c.app.ID)
+	if err != nil {
+		return err
+	}
+	var rev int64
+	if cur := current(list); cur != nil {
+		rev = cur.ConfigRev
+	}
+	changed, err := catchUp(v, c.Release, rev)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		return live(v, c.app, c.Release, now, d)
+	}
+	d.Note("repeated", "another release went live meanwhile")
+	return proceed(v, c.app, c.Release, now, d)
 }

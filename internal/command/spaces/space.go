@@ -6,6 +6,7 @@ package spaces
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -186,6 +187,9 @@ func (c *Destroy) Decide(v store.View, _ control.By, _ time.Time, d *control.Dec
 	if len(addons) > 0 {
 		return fault.New(fault.Conflict, "The space still holds the add-on %s, which is %s. Wait for it to end or destroy it.", addons[0].Name, addons[0].State)
 	}
+	if c.Space.State == document.SpaceDeleting {
+		return fault.New(fault.Conflict, "The space %s is being destroyed already.", c.Space.Name)
+	}
 	c.Space.State = document.SpaceDeleting
 	d.Put(c.Space)
 	return nil
@@ -295,7 +299,7 @@ func (c *SetTrusted) Aim(v store.View) (control.Aim, error) {
 // Decide refuses to open a shield space to everybody without a reason.
 func (c *SetTrusted) Decide(_ store.View, by control.By, now time.Time, d *control.Decision) error {
 	for _, r := range c.rules {
-		if c.Space.Shield && (r.Source == "0.0.0.0/0" || r.Source == "::/0") && by.Reason == "" {
+		if c.Space.Shield && vast(r.Source) && by.Reason == "" {
 			return fault.New(fault.Invalid, "%s opens a shield space to everybody: give a reason (Strongroom-Reason header), which is recorded.", r.Source)
 		}
 	}
@@ -303,6 +307,13 @@ func (c *SetTrusted) Decide(_ store.View, by control.By, now time.Time, d *contr
 	c.Space.RuledBy, c.Space.RuledAt = by.Actor.Email, now
 	d.Put(c.Space)
 	return nil
+}
+
+// vast tells whether a network is too large for anybody to know who is in it:
+// everybody, or a few of these are everybody.
+func vast(cidr string) bool {
+	p, err := netip.ParsePrefix(cidr)
+	return err != nil || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 19
 }
 
 // RecordAttempt keeps the result of trying what must not work.

@@ -163,9 +163,7 @@ func (c *DecideRequest) second(v store.View, by control.By) error {
 func (c *DecideRequest) carryOut(v store.View, by control.By, now time.Time, d *control.Decision) error {
 	r := c.Request
 	if r.Policy != nil {
-		next := *r.Policy
-		d.Put(&next)
-		return nil
+		return c.loosen(v, d)
 	}
 	m, err := member(v, r.Team, r.Account)
 	if err != nil {
@@ -178,6 +176,21 @@ func (c *DecideRequest) carryOut(v store.View, by control.By, now time.Time, d *
 	asker.Actor.ID, asker.Actor.Email = r.By, r.ByEmail
 	grant(m, roleOf(r), false, asker, by.Actor.ID, now)
 	d.Put(m)
+	return nil
+}
+
+// loosen puts the policy that was asked for, unless it changed since: what is
+// granted is what the second person saw, and takes back nothing else.
+func (c *DecideRequest) loosen(v store.View, d *control.Decision) error {
+	now, err := store.Get[*document.Policy](v, c.Request.Team)
+	if err != nil {
+		return err
+	}
+	next := *c.Request.Policy
+	if !now.UpdatedAt.Equal(next.UpdatedAt) {
+		return fault.New(fault.Conflict, "The policy was changed after this was asked for. Refuse it, and have it asked for again.")
+	}
+	d.Put(&next)
 	return nil
 }
 

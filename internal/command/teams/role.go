@@ -117,17 +117,48 @@ func exception(team, what, subject string, by control.By) *document.Exception {
 var herokuRoles = []string{string(authz.Owner), string(authz.Admin), string(authz.Member), string(authz.Collaborator), string(authz.Viewer)}
 
 func grant(m *document.Member, role authz.Role, replace bool, by control.By, approver string, now time.Time) {
+	if slices.Contains(m.Roles, string(role)) && approver == "" {
+		// Who gave it stays on record: giving it again must not make somebody
+		// independent of the one they have it from.
+		if replace {
+			drop(m, role)
+		}
+		return
+	}
+	g := document.Grant{Role: string(role), By: by.Actor.ID, ByEmail: by.Actor.Email, Approver: approver, At: now}
+	if by.Actor.ID == m.Account && approver == "" {
+		g = inherited(m, g)
+	}
 	if replace {
-		m.Roles = slices.DeleteFunc(m.Roles, func(r string) bool { return slices.Contains(herokuRoles, r) })
+		drop(m, role)
 	}
 	if !slices.Contains(m.Roles, string(role)) {
 		m.Roles = append(m.Roles, string(role))
 	}
 	slices.Sort(m.Roles)
-	m.GrantedBy = slices.DeleteFunc(m.GrantedBy, func(g document.Grant) bool {
-		return g.Role == string(role) || !slices.Contains(m.Roles, g.Role)
-	})
-	m.GrantedBy = append(m.GrantedBy, document.Grant{Role: string(role), By: by.Actor.ID, ByEmail: by.Actor.Email, Approver: approver, At: now})
+	m.GrantedBy = slices.DeleteFunc(m.GrantedBy, func(g document.Grant) bool { return g.Role == string(role) })
+	m.GrantedBy = append(m.GrantedBy, g)
+}
+
+// inherited is a role that people give themselves: it comes from whoever gave
+// them the power to.
+func inherited(m *document.Member, g document.Grant) document.Grant {
+	for _, power := range []authz.Role{authz.Owner, authz.Admin} {
+		for _, x := range m.GrantedBy {
+			if x.Role == string(power) {
+				g.By, g.ByEmail, g.Approver = x.By, x.ByEmail, x.Approver
+				return g
+			}
+		}
+	}
+	return g
+}
+
+// drop takes the other roles of Heroku's single-role kind away.
+func drop(m *document.Member, but authz.Role) {
+	gone := func(r string) bool { return r != string(but) && slices.Contains(herokuRoles, r) }
+	m.Roles = slices.DeleteFunc(slices.Clone(m.Roles), gone)
+	m.GrantedBy = slices.DeleteFunc(slices.Clone(m.GrantedBy), func(g document.Grant) bool { return gone(g.Role) })
 }
 
 // RevokeRole takes a role away; the last role takes the membership with it.
@@ -190,7 +221,14 @@ func keepsOwner(v store.View, m *document.Member, losesOwner bool) error {
 		return err
 	}
 	for _, x := range list {
-		if x.ID != m.ID && slices.Contains(x.Roles, string(authz.Owner)) {
+		if x.ID == m.ID || !slices.Contains(x.Roles, string(authz.Owner)) {
+			continue
+		}
+		acct, err := v.Get(document.KindAccount, x.Account)
+		if err != nil {
+			return err
+		}
+		if a, ok := acct.(*document.Account); ok && !a.Suspended {
 			return nil
 		}
 	}
