@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/containerd/archive"
 	"github.com/strongroom/strongroom/internal/fault"
 	"golang.org/x/sys/unix"
 )
@@ -159,7 +160,7 @@ func bindDir(volume, dir, target string, root, owner int) error {
 	if dir == "" {
 		dir = "."
 	}
-	if err := makeDir(v, dir, root); err != nil {
+	if err := archive.MakeDir(v, dir, root); err != nil {
 		return err
 	}
 	f, err := v.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -179,22 +180,6 @@ func bindDir(volume, dir, target string, root, owner int) error {
 		return fmt.Errorf("attach mount: %w", err)
 	}
 	return nil
-}
-
-// makeDir makes a directory and its parents, owned by the container's root.
-func makeDir(v *os.Root, dir string, owner int) error {
-	if _, err := v.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if parent := filepath.Dir(dir); parent != dir {
-		if err := makeDir(v, parent, owner); err != nil {
-			return err
-		}
-	}
-	if err := v.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return v.Lchown(dir, owner, owner)
 }
 
 // giveIfUntouched gives an empty directory of the container's root to the

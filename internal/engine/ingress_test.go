@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/containerd"
+	"github.com/strongroom/strongroom/internal/edge"
+	"github.com/strongroom/strongroom/internal/router"
+)
+
+func TestSnapshot(t *testing.T) {
+	traffic := containerd.Traffic{
+		Space: "s", Outbound: true,
+		Routes: []driver.Route{
+			{Hostname: "up.example", App: "a", Formation: "f", Certificate: "C", Key: "K", MinTLS: "1.3"},
+			{Hostname: "down.example", App: "a", Formation: "g", Certificate: "C", Key: "K", Maintenance: true},
+			{Hostname: "none.example", App: "b", Certificate: "C", Key: "K"},
+			{Hostname: "worker.example", App: "b", Formation: "h", Certificate: "C", Key: "K"},
+			{Hostname: "waiting.example", App: "a", Formation: "f"},
+		},
+		Formations: map[string]containerd.Backends{
+			"f": {Port: 5000, Crashed: true, Instances: []containerd.BackendInstance{{Address: "10.0.0.1", Dyno: "web.1"}}},
+			"g": {Port: 5000, Crashed: true},
+			"h": {Instances: []containerd.BackendInstance{{Address: "10.0.0.2", Dyno: "worker.1"}}},
+		},
+		Names: map[string][]string{"web": {"10.0.0.1"}, "db": nil},
+	}
+	want := router.Snapshot{
+		Space: "s", Shield: true, Upstreams: []string{"9.9.9.9:53"},
+		Hosts: []router.Host{
+			{Name: "up.example", App: "a", Backends: []router.Backend{{Address: "10.0.0.1:5000", Dyno: "web.1"}}, Certificate: "C", Key: "K", MinTLS: "1.3"},
+			{Name: "down.example", App: "a", Crashed: true, Maintenance: true, Certificate: "C", Key: "K"},
+			{Name: "none.example", App: "b", Certificate: "C", Key: "K"},
+			{Name: "worker.example", App: "b", Certificate: "C", Key: "K"},
+		},
+		Names: []router.Name{{Name: "db"}, {Name: "web", Addresses: []string{"10.0.0.1"}}},
+	}
+	if diff := cmp.Diff(want, snapshot(traffic, []string{"9.9.9.9:53"})); diff != "" {
+		t.Error(diff)
+	}
+	traffic.Outbound = false
+	if s := snapshot(traffic, []string{"9.9.9.9:53"}); s.Upstreams != nil {
+		t.Errorf("a space that nothing may leave asks %v", s.Upstreams)
+	}
+}
+
+func TestEdgeTable(t *testing.T) {
+	in := newIngress(&engine{cfg: Config{Run: "/run/x"}, log: slog.New(slog.DiscardHandler)})
+	add := func(id string, trusted []string, names ...string) {
+		g := &gate{Gate: containerd.Gate{Space: id, Trusted: trusted}}
+		for _, n := range names {
+			if g.traffic == nil {
+				g.traffic = &containerd.Traffic{}
+			}
+			g.traffic.Routes = append(g.traffic.Routes, driver.Route{Hostname: n, Certificate: "C"})
+		}
+		in.gates[id] = g
+	}
+	add("b", []string{"10.0.0.0/8"}, "taken.example", "b.example")
+	add("a", nil, "taken.example")
+	add("c", nil)
+	in.gates["a"].traffic.Routes = append(in.gates["a"].traffic.Routes, driver.Route{Hostname: "waiting.example"})
+	want := edge.Table{Spaces: []edge.Space{
+		{ID: "a", Socket: "/run/x/routers/a.sock", Hostnames: []string{"taken.example"}},
+		{ID: "b", Socket: "/run/x/routers/b.sock", Trusted: []string{"10.0.0.0/8"}, Hostnames: []string{"b.example"}},
+		{ID: "c", Socket: "/run/x/routers/c.sock"},
+	}}
+	if diff := cmp.Diff(want, in.edgeTable()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHostResolvers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	text := "# comment\nsearch example.org\nnameserver 127.0.0.53\nnameserver 10.1.2.3\nnameserver ::1\nnameserver 169.254.169.253\nnameserver 9.9.9.9 extra\nnameserver\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"10.1.2.3:53", "9.9.9.9:53"}, hostResolvers(file)); diff != "" {
+		t.Error(diff)
+	}
+	if got := hostResolvers(file + ".none"); got == nil || len(got) != 0 {
+		t.Errorf("without a file: %v", got)
+	}
+}
+
+// Whatever else the children are started with is a mistake, not a default.
+func TestChildrenRefuseOtherArguments(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	for _, args := range [][]string{{"--unknown=1"}, {"word"}, {"--dir"}} {
+		for name, err := range map[string]error{
+			"spool": Spool(t.Context(), args, log), "edge": Edge(t.Context(), args, log), "router": Router(t.Context(), args, log),
+		} {
+			if err == nil {
+				t.Errorf("%s took %v", name, args)
+			}
+		}
+	}
+}
