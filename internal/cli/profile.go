@@ -98,7 +98,7 @@ func (p profile) herokuEnv() ([]string, error) {
 	base := "https://" + u.Host
 	env := []string{
 		"HEROKU_HOST=" + base,
-		"HEROKU_DATA_HOST=" + u.Host,
+		"HEROKU_DATA_HOST=" + host, // the CLI takes the port from HEROKU_HOST
 		"HEROKU_GIT_HOST=" + u.Host,
 		"HEROKU_PARTICLEBOARD_URL=" + base,
 		"HEROKU_LOGIN_HOST=" + base,
@@ -107,6 +107,7 @@ func (p profile) herokuEnv() ([]string, error) {
 		`HEROKU_HEADERS={"Authorization":"Bearer ` + p.Token + `"}`,
 		"DISABLE_TELEMETRY=true",
 		"HEROKU_SKIP_NEW_VERSION_CHECK=true",
+		"HEROKU_DISABLE_AUTOUPDATE=1",
 	}
 	if p.CA != "" {
 		ca, err := filepath.Abs(p.CA)

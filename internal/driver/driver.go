@@ -174,7 +174,7 @@ type Formation struct {
 	ID       string        `json:"id"` // UUID, stable
 	Space    string        `json:"space"`
 	Labels   Labels        `json:"labels"`
-	Name     string        `json:"name"`     // DNS label: <name>.localspace resolves to its ready instances
+	Name     string        `json:"name"`     // DNS name, as web.intake.app: <name>.localspace resolves to its ready instances
 	Revision string        `json:"revision"` // instances of another revision are replaced
 	Quantity int           `json:"quantity"`
 	Process  Process       `json:"process"`

@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	dnsLabel  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	dnsName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.){0,4}[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	dynoName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 	imageName = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	hostName  = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -89,8 +89,8 @@ func (f Formation) Validate() error {
 	if err := CheckID("space", f.Space); err != nil {
 		return err
 	}
-	if !dnsLabel.MatchString(f.Name) {
-		return fault.New(fault.Invalid, "The formation name %q is not a DNS label.", f.Name)
+	if len(f.Name) > 200 || !dnsName.MatchString(f.Name) {
+		return fault.New(fault.Invalid, "The formation name %q is not a DNS name of up to five labels.", f.Name)
 	}
 	if f.Quantity < 0 || f.Quantity > MaxQuantity {
 		return fault.New(fault.Invalid, "A formation has 0 to %d instances.", MaxQuantity)

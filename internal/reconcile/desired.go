@@ -119,7 +119,7 @@ func (l *Loop) addFormation(ctx context.Context, w *world, d *desired, f *docume
 		}
 		formation := driver.Formation{
 			ID: f.ID, Space: f.Space, Labels: driver.Labels{App: f.App, Source: "app", Type: f.Type},
-			Name: f.Type + "." + app.Name + ".app", Revision: revision(strconv.Itoa(rel.Version), restart[7:15]),
+			Name: dnsLabel(f.Type) + "." + app.Name + ".app", Revision: revision(strconv.Itoa(rel.Version), restart[7:15]),
 			Quantity: f.Quantity, Process: process, Rolling: true, Grace: 30 * time.Second, Boot: time.Minute, Peers: peers,
 		}
 		b = built{key: key, digest: driver.Digest(formation), formation: formation}
@@ -239,4 +239,10 @@ func (l *Loop) newCertificate(ctx context.Context, w *world, s *document.Space, 
 
 func instanceName(processType string, ordinal int) string {
 	return processType + "." + strconv.Itoa(ordinal)
+}
+
+// dnsLabel is a process type as part of a name: Heroku's service discovery
+// writes my_worker as my-worker.
+func dnsLabel(processType string) string {
+	return strings.Trim(strings.ReplaceAll(strings.ToLower(processType), "_", "-"), "-")
 }

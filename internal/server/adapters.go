@@ -50,3 +50,11 @@ func (a *adapters) Egress(ctx context.Context, space string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// live gives the output of a release phase that runs now, nil if none does.
+func (a *adapters) live(kind, id string) api.LiveOutput {
+	if o := a.runner.Live(id); kind == "release" && o != nil {
+		return o
+	}
+	return nil
+}

@@ -333,8 +333,8 @@ func (p *parts) handler() (http.Handler, error) {
 	logs, stream := newLogs(p)
 	return api.New(api.Config{
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version,
-		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt},
+		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt, AppPort: p.cfg.EdgePort},
 		Terminals: a, Bastion: a, Network: a, Logs: logs, LogStream: stream, Git: p.deploys.git, Evidence: newEvidence(p), Probes: p.prober,
-		Log: p.log,
+		Live: a.live, Log: p.log,
 	})
 }

@@ -1,0 +1,44 @@
+# make demo   builds everything and shows the whole path on this machine
+# make test   runs every check: what CI runs
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+VERSION := 0.1.0
+export STRONGROOM_HEROKU ?= $(CURDIR)/build/heroku/node_modules/.bin/heroku
+
+.PHONY: build setup test unit lint integration demo demo-down demo-clean bench
+
+build:
+	@mkdir -p build
+	$(GO) build -ldflags "-X github.com/strongroom/strongroom/internal/cli.Version=$(VERSION)" -o build/strongroom ./cmd/strongroom
+
+setup:
+	@scripts/setup
+
+test: setup lint unit integration
+	@scripts/demo test
+
+lint:
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) staticcheck -tags integration ./...
+	@out=$$($(TOOL) gofumpt -l cmd client internal tests images 2>/dev/null); test -z "$$out" || { echo "gofumpt: run it on:"; echo "$$out"; exit 1; }
+
+unit:
+	$(GO) test ./...
+
+integration: setup build
+	$(GO) test -tags integration -p 1 -timeout 20m ./...
+
+demo: setup build
+	@scripts/demo up
+
+demo-down:
+	@scripts/demo down
+
+demo-clean:
+	@scripts/demo clean
+
+bench: build
+	$(GO) run ./bench
