@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/driver/containerd"
 	"github.com/strongroom/strongroom/internal/edge"
 	"github.com/strongroom/strongroom/internal/router"
@@ -208,19 +209,14 @@ func (in *ingress) edgeTable() edge.Table {
 	for _, id := range slices.Sorted(maps.Keys(in.gates)) {
 		g := in.gates[id]
 		s := edge.Space{ID: id, Socket: in.handover(id), Trusted: g.Trusted}
-		if g.traffic != nil {
-			for _, r := range g.traffic.Routes {
-				if r.Certificate == "" {
-					continue
-				}
-				// A name in two spaces would void the whole table.
-				if other, ok := taken[r.Hostname]; ok {
-					in.log.Error("two spaces claim one name", "hostname", r.Hostname, "served", other, "refused", id)
-					continue
-				}
-				taken[r.Hostname] = id
-				s.Hostnames = append(s.Hostnames, r.Hostname)
+		for _, r := range served(g.traffic) {
+			// A name in two spaces would void the whole table.
+			if other, ok := taken[r.Hostname]; ok {
+				in.log.Error("two spaces claim one name", "hostname", r.Hostname, "served", other, "refused", id)
+				continue
 			}
+			taken[r.Hostname] = id
+			s.Hostnames = append(s.Hostnames, r.Hostname)
 		}
 		list = append(list, s)
 	}
@@ -308,16 +304,26 @@ func (in *ingress) stale(up map[string]int) []*gate {
 	return list
 }
 
+// served returns the routes that can be served: those with a certificate.
+func served(t *containerd.Traffic) []driver.Route {
+	var list []driver.Route
+	if t != nil && t.Routes != nil {
+		for _, r := range t.Routes.Domains {
+			if r.Certificate != "" {
+				list = append(list, r)
+			}
+		}
+	}
+	return list
+}
+
 // snapshot says it in the router's words.
 func snapshot(t containerd.Traffic, upstreams []string) router.Snapshot {
 	s := router.Snapshot{Space: t.Space, Shield: true, Hosts: []router.Host{}, Names: []router.Name{}}
 	if t.Outbound {
 		s.Upstreams = upstreams
 	}
-	for _, r := range t.Routes {
-		if r.Certificate == "" {
-			continue // it cannot be served yet
-		}
+	for _, r := range served(&t) {
 		h := router.Host{
 			Name: r.Hostname, App: r.App, Maintenance: r.Maintenance,
 			Certificate: r.Certificate, Key: r.Key, MinTLS: r.MinTLS,

@@ -17,13 +17,13 @@ import (
 func TestSnapshot(t *testing.T) {
 	traffic := containerd.Traffic{
 		Space: "s", Outbound: true,
-		Routes: []driver.Route{
+		Routes: &driver.Routes{Domains: []driver.Route{
 			{Hostname: "up.example", App: "a", Formation: "f", Certificate: "C", Key: "K", MinTLS: "1.3"},
 			{Hostname: "down.example", App: "a", Formation: "g", Certificate: "C", Key: "K", Maintenance: true},
 			{Hostname: "none.example", App: "b", Certificate: "C", Key: "K"},
 			{Hostname: "worker.example", App: "b", Formation: "h", Certificate: "C", Key: "K"},
 			{Hostname: "waiting.example", App: "a", Formation: "f"},
-		},
+		}},
 		Formations: map[string]containerd.Backends{
 			"f": {Port: 5000, Crashed: true, Instances: []containerd.BackendInstance{{Address: "10.0.0.1", Dyno: "web.1"}}},
 			"g": {Port: 5000, Crashed: true},
@@ -56,16 +56,17 @@ func TestEdgeTable(t *testing.T) {
 		g := &gate{Gate: containerd.Gate{Space: id, Trusted: trusted}}
 		for _, n := range names {
 			if g.traffic == nil {
-				g.traffic = &containerd.Traffic{}
+				g.traffic = &containerd.Traffic{Routes: &driver.Routes{}}
 			}
-			g.traffic.Routes = append(g.traffic.Routes, driver.Route{Hostname: n, Certificate: "C"})
+			g.traffic.Routes.Domains = append(g.traffic.Routes.Domains, driver.Route{Hostname: n, Certificate: "C"})
 		}
 		in.gates[id] = g
 	}
 	add("b", []string{"10.0.0.0/8"}, "taken.example", "b.example")
 	add("a", nil, "taken.example")
 	add("c", nil)
-	in.gates["a"].traffic.Routes = append(in.gates["a"].traffic.Routes, driver.Route{Hostname: "waiting.example"})
+	r := in.gates["a"].traffic.Routes
+	r.Domains = append(r.Domains, driver.Route{Hostname: "waiting.example"})
 	want := edge.Table{Spaces: []edge.Space{
 		{ID: "a", Socket: "/run/x/routers/a.sock", Hostnames: []string{"taken.example"}},
 		{ID: "b", Socket: "/run/x/routers/b.sock", Trusted: []string{"10.0.0.0/8"}, Hostnames: []string{"b.example"}},

@@ -94,6 +94,12 @@ func TestUserInAContainer(t *testing.T) {
 	if out != want {
 		t.Errorf("output %q, want %q", out, want)
 	}
+	p = a.process("try stat /etc/passwd", "try stat /etc/removed", "try write /bin/x", "try write /etc/passwd")
+	p.UID = 0
+	out, _ = a.output(p)
+	if want := "try stat /etc/passwd ok\ntry stat /etc/removed ENOENT\ntry write /bin/x ok\ntry write /etc/passwd ok"; out != want {
+		t.Errorf("over two layers: output %q, want %q", out, want)
+	}
 	p = a.process("try write /x", "try write /tmp/x", "try write /bin/x")
 	p.UID, p.ReadOnly = 0, true
 	out, _ = a.output(p)

@@ -73,8 +73,10 @@ func (d *Driver) GetFiles(ctx context.Context, id, dir string) (io.ReadCloser, e
 	}
 	r, w := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) })
+	stopToo := context.AfterFunc(d.ctx, func() { r.CloseWithError(errEnded) })
 	d.spawn(func() {
 		defer stop()
+		defer stopToo()
 		defer root.Close()
 		w.CloseWithError(archive.Write(w, root, ids(base))) // nil is the end
 	})

@@ -39,8 +39,8 @@ type Gate struct {
 type Traffic struct {
 	Space      string
 	Trusted    []string
-	Outbound   bool // something may leave the space
-	Routes     []driver.Route
+	Outbound   bool                // something may leave the space
+	Routes     *driver.Routes      // nil = none were applied yet
 	Formations map[string]Backends // by formation id
 	Names      map[string][]string // addresses by name relative to localspace
 }
@@ -73,7 +73,15 @@ func (d *Driver) publish(ctx context.Context, id string) error {
 	if !ok {
 		return nil
 	}
-	return d.cfg.Ingress.Publish(ctx, t)
+	if err := d.cfg.Ingress.Publish(ctx, t); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.spaces[id]; s != nil && t.Routes != nil {
+		s.served = driver.Digest(*t.Routes)
+	}
+	return nil
 }
 
 // publishSoon publishes in the background until it succeeds.
@@ -133,10 +141,7 @@ func (d *Driver) traffic(id string) (Traffic, bool) {
 	if s == nil {
 		return Traffic{}, false
 	}
-	t := Traffic{Space: id, Trusted: s.Trusted, Outbound: len(s.Outbound) > 0, Formations: map[string]Backends{}, Names: map[string][]string{}}
-	if s.Routes != nil {
-		t.Routes = s.Routes.Domains
-	}
+	t := Traffic{Space: id, Trusted: s.Trusted, Outbound: len(s.Outbound) > 0, Routes: s.Routes, Formations: map[string]Backends{}, Names: map[string][]string{}}
 	for _, f := range d.formations {
 		if f.Space == id {
 			t.Formations[f.ID] = Backends{Port: f.Process.Port}

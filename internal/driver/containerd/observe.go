@@ -97,8 +97,8 @@ func (d *Driver) observeSpaces(ctx context.Context, net network.Observation) []d
 		if n := inForce[id]; n.InForce && net.Host.InForce {
 			seen.Digest, seen.Subnet = driver.Digest(s.Space), n.Subnet.String()
 		}
-		if s.Routes != nil {
-			seen.Routes = driver.Digest(*s.Routes)
+		if seen.Routes = s.served; d.cfg.Ingress == nil && s.Routes != nil {
+			seen.Routes = driver.Digest(*s.Routes) // there is nobody to serve them
 		}
 		out = append(out, seen)
 	}

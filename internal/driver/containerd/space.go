@@ -23,8 +23,9 @@ type space struct {
 	Routes *driver.Routes
 	NetNS  string
 
-	dirty      bool // its router has not been told of the last change
-	publishing bool // somebody is about to
+	dirty      bool   // its router has not been told of the last change
+	publishing bool   // somebody is about to
+	served     string // digest of the routes that its router has
 }
 
 // base is the first id of the space's range on the host.

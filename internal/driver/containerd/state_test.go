@@ -196,7 +196,7 @@ func TestTraffic(t *testing.T) {
 	d.containers["9"] = newContainer(record{ID: "9", Space: "s", Formation: "g", State: driver.Crashed, Ordinal: 1})
 	got, ok := d.traffic("s")
 	want := Traffic{
-		Space: "s", Trusted: []string{"0.0.0.0/0"}, Routes: []driver.Route{{Hostname: "a.b"}},
+		Space: "s", Trusted: []string{"0.0.0.0/0"}, Routes: &driver.Routes{Domains: []driver.Route{{Hostname: "a.b"}}},
 		Formations: map[string]Backends{
 			"f": {Port: 5000, Instances: []BackendInstance{{"10.0.0.1", "web.1"}, {"10.0.0.4", "web.4"}}},
 			"g": {Crashed: true},

@@ -40,14 +40,8 @@ func Build(t *testing.T) []byte {
 // Layout packs a program as an OCI image layout in a tar stream.
 func Layout(t *testing.T, program []byte) []byte {
 	t.Helper()
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(root(program))), nil
-	}, tarball.WithMediaType(types.OCILayer))
-	if err != nil {
-		t.Fatal(err)
-	}
 	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	img, err := mutate.AppendLayers(base, layer)
+	img, err := mutate.AppendLayers(base, layer(t, root()), layer(t, app(program)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,19 +65,40 @@ func Layout(t *testing.T, program []byte) []byte {
 	return pack(t, dir)
 }
 
-// root is the image's file system.
-func root(program []byte) []byte {
-	entries := []entry{}
+func layer(t *testing.T, content []byte) v1.Layer {
+	t.Helper()
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}, tarball.WithMediaType(types.OCILayer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// root is the file system of the image's first layer.
+func root() []byte {
+	var entries []entry
 	for _, dir := range []string{"bin", "etc", "home", "proc", "dev", "sys"} {
 		entries = append(entries, entry{Header: tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}})
 	}
-	entries = append(
+	file := tar.Header{Typeflag: tar.TypeReg, Mode: 0o644}
+	passwd, removed := file, file
+	passwd.Name, removed.Name = "etc/passwd", "etc/removed"
+	return archive(append(
 		entries,
 		entry{Header: tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777}},
-		entry{Header: tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644}, content: "root:x:0:0::/:/bin/sh\n"},
+		entry{Header: passwd, content: "root:x:0:0::/:/bin/sh\n"},
+		entry{Header: removed, content: "the second layer takes it away\n"},
+	)...)
+}
+
+// app is the second: the program, and a file less.
+func app(program []byte) []byte {
+	return archive(
 		entry{Header: tar.Header{Typeflag: tar.TypeReg, Name: Program[1:], Mode: 0o755}, content: string(program)},
+		entry{Header: tar.Header{Typeflag: tar.TypeReg, Name: "etc/.wh.removed", Mode: 0o644}},
 	)
-	return archive(entries...)
 }
 
 func pack(t *testing.T, dir string) []byte {

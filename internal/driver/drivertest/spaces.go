@@ -107,10 +107,14 @@ func spaces(b *bench) {
 	routes := driver.Routes{Space: b.space.ID, Domains: []driver.Route{{Hostname: "shop.example.org", Formation: ""}}}
 	b.must("apply routes", b.driver.ApplyRoutes(b.Context(), routes))
 	b.must("apply routes again", b.driver.ApplyRoutes(b.Context(), routes))
-	now, _ := b.observedSpace(b.space.ID)
-	if now.Digest != driver.Digest(changed) || now.Routes != driver.Digest(routes) || now.UIDBase != s.UIDBase {
-		b.Errorf("after the change observed as %+v", now)
-	}
+	b.eventually("the change in force", func(o driver.Observation) bool {
+		for _, now := range o.Spaces {
+			if now.ID == b.space.ID {
+				return now.Digest == driver.Digest(changed) && now.Routes == driver.Digest(routes) && now.UIDBase == s.UIDBase
+			}
+		}
+		return false
+	})
 }
 
 func removesSpace(b *bench) {
