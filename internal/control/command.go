@@ -57,6 +57,9 @@ type Aim struct {
 	// See is the permission that shows the target's existence: who lacks it is
 	// told that it was not found. Empty: everybody may know.
 	See authz.Permission
+	// Hidden is what they are told was not found, so that it sounds as if it
+	// were so; "" = the target's kind.
+	Hidden string
 	// New says that Scope does not exist yet; a refusal belongs to DenyScope.
 	New       bool
 	DenyScope string

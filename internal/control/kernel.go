@@ -9,6 +9,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -334,7 +335,7 @@ func (k *Kernel) authorize(v store.View, p *pending, aim Aim) (refused, err erro
 			return nil, err
 		}
 		if !sees {
-			return fault.New(fault.NotFound, "Couldn't find that %s.", aim.Target.Kind), nil
+			return fault.New(fault.NotFound, "Couldn't find that %s.", cmp.Or(aim.Hidden, aim.Target.Kind)), nil
 		}
 	}
 	return fault.New(fault.Forbidden, "You do not have access to %s: it needs the permission %s.", aim.Target.Name, aim.Need), nil

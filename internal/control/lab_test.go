@@ -193,7 +193,9 @@ func (l *lab) gather(by []By, commands ...Command) []error {
 	errs := make([]error, len(commands))
 	var wg sync.WaitGroup
 	// The first command is held in a batch of its own: it only opens the door.
-	wg.Go(func() { l.kernel.Execute(context.Background(), &step{lab: l, decide: refuse(errNothing)}, l.as(l.owner)) })
+	wg.Go(func() {
+		l.kernel.Execute(context.Background(), &step{lab: l, decide: refuse(errNothing)}, l.as(l.owner))
+	})
 	<-l.store.reached
 	for i, c := range commands {
 		wg.Go(func() { _, errs[i] = l.kernel.Execute(context.Background(), c, by[min(i, len(by)-1)]) })

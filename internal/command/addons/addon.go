@@ -211,7 +211,7 @@ func aim(v store.View, a *document.Addon, need authz.Permission) (*document.App,
 		return nil, control.Aim{}, err
 	}
 	out := apps.Aim(app, need)
-	out.Target = ledger.Target{Kind: "addon", ID: a.ID, Name: a.Name}
+	out.Target, out.Hidden = ledger.Target{Kind: "addon", ID: a.ID, Name: a.Name}, "add-on"
 	return app, out, nil
 }
 

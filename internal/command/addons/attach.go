@@ -139,7 +139,9 @@ func (c *Detach) Aim(v store.View) (control.Aim, error) {
 	if c.app, err = store.Get[*document.App](v, x.App); err != nil {
 		return control.Aim{}, err
 	}
-	return apps.Aim(c.app, authz.AppManage), nil
+	a := apps.Aim(c.app, authz.AppManage)
+	a.Hidden = "attachment"
+	return a, nil
 }
 
 // Decide refuses the last attachment: an add-on that nothing is attached to is

@@ -64,6 +64,21 @@ type World struct {
 // a zero one it is the wall's. When the test ends the ledger is verified.
 func New(t *testing.T, now time.Time) *World {
 	t.Helper()
+	w := open(t, now)
+	w.populate()
+	return w
+}
+
+// Bare makes an installation with nobody in it but root, who operates it.
+func Bare(t *testing.T, now time.Time) *World {
+	t.Helper()
+	w := open(t, now)
+	w.begin()
+	return w
+}
+
+func open(t *testing.T, now time.Time) *World {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	w := &World{
 		T: t, Dir: t.TempDir(), now: now,
@@ -101,7 +116,6 @@ func New(t *testing.T, now time.Time) *World {
 	if w.Blobs, err = blob.Open(filepath.Join(w.Dir, "blobs"), w.Keyring); err != nil {
 		t.Fatal(err)
 	}
-	w.populate()
 	return w
 }
 
@@ -159,13 +173,19 @@ func (w *World) Token(name, account string, scope ...string) {
 	w.IDs["token:"+name] = cmd.Token.ID
 }
 
-func (w *World) populate() {
+// begin appends entry 0.
+func (w *World) begin() {
 	w.T.Helper()
 	first := &installation.Create{ID: uuid.NewString(), Name: "api.localhost", LogKey: "test key", Version: "test", Email: "root@example.org"}
 	w.Do(first, Platform)
 	w.IDs["installation"] = first.ID
 	w.Accounts["root"] = &document.Account{Base: document.Base{ID: first.Account}, Email: first.Email}
 	w.IDs["account:root"] = first.Account
+}
+
+func (w *World) populate() {
+	w.T.Helper()
+	w.begin()
 	names := []string{"owner", "admin", "dev", "viewer", "approver", "auditor", "collab", "stranger"}
 	for _, n := range names {
 		w.Account(n, "")

@@ -31,19 +31,27 @@ func Find(v store.View, app *document.App, identity string) (*document.Release, 
 	return r, nil
 }
 
-// aim at a release of an app.
-func aim(v store.View, app, release string, need authz.Permission) (*document.App, *document.Release, control.Aim, error) {
-	a, err := apps.Find(v, app)
-	if err != nil {
-		return nil, nil, control.Aim{}, err
+// aimed is a release of an app that a command is about. Only whoever may see
+// the app is told that there is no such release.
+type aimed struct {
+	app     *document.App
+	release *document.Release
+	missing error
+}
+
+func (x *aimed) aim(v store.View, app, release string, need authz.Permission) (out control.Aim, err error) {
+	if x.app, err = apps.Find(v, app); err != nil {
+		return out, err
 	}
-	r, err := Find(v, a, release)
-	if err != nil {
-		return nil, nil, control.Aim{}, err
+	out = apps.Aim(x.app, need)
+	out.Hidden = "app"
+	if x.release, x.missing = Find(v, x.app, release); x.missing != nil {
+		x.release = nil
+		out.Target.Kind = "release"
+		return out, nil
 	}
-	out := apps.Aim(a, need)
-	out.Target = ledger.Target{Kind: "release", ID: r.ID, Name: fmt.Sprintf("%s v%d", a.Name, r.Version)}
-	return a, r, out, nil
+	out.Target = ledger.Target{Kind: "release", ID: x.release.ID, Name: fmt.Sprintf("%s v%d", x.app.Name, x.release.Version)}
+	return out, nil
 }
 
 // Approve is a second person's yes to a release that waits for one.
@@ -52,7 +60,7 @@ type Approve struct {
 	Note          string
 	Release       *document.Release // the result
 
-	app *document.App
+	aimed
 }
 
 // Action is release.approve.
@@ -61,12 +69,16 @@ func (*Approve) Action() string { return "release.approve" }
 // Aim is the release. The author of one may aim at it: Decide refuses them
 // with the reason that matters.
 func (c *Approve) Aim(v store.View) (a control.Aim, err error) {
-	c.app, c.Release, a, err = aim(v, c.App, c.Identity, authz.AppView)
+	a, err = c.aim(v, c.App, c.Identity, authz.AppView)
+	c.Release = c.release
 	return a, err
 }
 
 // Decide refuses the author, their creatures, and everybody who is no approver.
 func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
+	if c.missing != nil {
+		return c.missing
+	}
 	r := c.Release
 	if err := c.second(v, by); err != nil {
 		return err
@@ -159,8 +171,7 @@ type Rollback struct {
 	App, Identity string            // app; version or id to go back to
 	Release       *document.Release // the result
 
-	app  *document.App
-	from *document.Release
+	aimed
 }
 
 // Action is release.rollback.
@@ -168,23 +179,26 @@ func (*Rollback) Action() string { return "release.rollback" }
 
 // Aim is the earlier release.
 func (c *Rollback) Aim(v store.View) (a control.Aim, err error) {
-	c.app, c.from, a, err = aim(v, c.App, c.Identity, authz.AppDeploy)
-	return a, err
+	return c.aim(v, c.App, c.Identity, authz.AppDeploy)
 }
 
 // Decide goes back to code that was live before: no new approval is needed for
 // it, because it had one.
 func (c *Rollback) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
-	if c.from.LiveAt == nil || c.from.Slug == "" {
-		return fault.New(fault.Invalid, "Cannot roll back to v%d: it was never live with a build.", c.from.Version)
+	if c.missing != nil {
+		return c.missing
 	}
-	slug, err := store.Get[*document.Slug](v, c.from.Slug)
+	from := c.release
+	if from.LiveAt == nil || from.Slug == "" {
+		return fault.New(fault.Invalid, "Cannot roll back to v%d: it was never live with a build.", from.Version)
+	}
+	slug, err := store.Get[*document.Slug](v, from.Slug)
 	if err != nil {
 		return err
 	}
 	c.Release, err = Release(v, Cut{
-		App: c.app, Description: fmt.Sprintf("Rollback to v%d", c.from.Version), Slug: slug, ConfigRev: c.from.ConfigRev,
-		By: by.Actor.ID, ByEmail: by.Actor.Email, Rollback: c.from.Version,
+		App: c.app, Description: fmt.Sprintf("Rollback to v%d", from.Version), Slug: slug, ConfigRev: from.ConfigRev,
+		By: by.Actor.ID, ByEmail: by.Actor.Email, Rollback: from.Version,
 	}, now, d)
 	return err
 }

@@ -112,7 +112,9 @@ func (c *DecideRequest) Aim(v store.View) (control.Aim, error) {
 	if c.team, err = store.Get[*document.Team](v, r.Team); err != nil {
 		return control.Aim{}, err
 	}
-	return manage(c.team, ledger.Target{Kind: "request", ID: r.ID, Name: r.What}), nil
+	a := manage(c.team, ledger.Target{Kind: "request", ID: r.ID, Name: r.What})
+	a.Hidden = "request"
+	return a, nil
 }
 
 // Decide carries out what was asked for, if the second person is one.

@@ -27,7 +27,7 @@ type GrantRole struct {
 	Request *document.Request // what waits for a second person
 
 	team *document.Team
-	acct *document.Account
+	person
 }
 
 // Action is role.grant.
@@ -42,14 +42,14 @@ func (c *GrantRole) Aim(v store.View) (control.Aim, error) {
 	if c.team, err = Find(v, c.Team); err != nil {
 		return control.Aim{}, err
 	}
-	if c.acct, err = accountByEmail(v, c.Email); err != nil {
-		return control.Aim{}, err
-	}
-	return manage(c.team, ledger.Target{Kind: "account", ID: c.acct.ID, Name: c.acct.Email}), nil
+	return c.aim(v, c.team, c.Email)
 }
 
 // Decide grants, asks for a second person, or grants with an exception.
 func (c *GrantRole) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
+	if c.acct == nil {
+		return c.missing
+	}
 	d.Note("role", string(c.Role))
 	d.Note("team", c.team.Name)
 	m, err := member(v, c.team.ID, c.acct.ID)
@@ -168,7 +168,7 @@ type RevokeRole struct {
 	Member      *document.Member // the result: as it was
 
 	team *document.Team
-	acct *document.Account
+	person
 }
 
 // Action is role.revoke.
@@ -180,14 +180,14 @@ func (c *RevokeRole) Aim(v store.View) (control.Aim, error) {
 	if c.team, err = Find(v, c.Team); err != nil {
 		return control.Aim{}, err
 	}
-	if c.acct, err = accountByEmail(v, c.Email); err != nil {
-		return control.Aim{}, err
-	}
-	return manage(c.team, ledger.Target{Kind: "account", ID: c.acct.ID, Name: c.acct.Email}), nil
+	return c.aim(v, c.team, c.Email)
 }
 
 // Decide keeps the team's last owner.
 func (c *RevokeRole) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	if c.acct == nil {
+		return c.missing
+	}
 	m, err := member(v, c.team.ID, c.acct.ID)
 	if err != nil {
 		return err
@@ -233,6 +233,25 @@ func keepsOwner(v store.View, m *document.Member, losesOwner bool) error {
 		}
 	}
 	return fault.New(fault.Conflict, "%s is the team's only owner. Make somebody else an owner first.", m.Email)
+}
+
+// person is somebody in a team whom a command is about. Only whoever manages
+// the team is told that there is no such account.
+type person struct {
+	acct    *document.Account
+	missing error
+}
+
+func (p *person) aim(v store.View, t *document.Team, email string) (control.Aim, error) {
+	p.acct, p.missing = accountByEmail(v, email)
+	if kind := fault.Of(p.missing); kind == fault.NotFound || kind == fault.Invalid {
+		p.acct = nil
+		return manage(t, ledger.Target{Kind: "account"}), nil
+	}
+	if p.missing != nil {
+		return control.Aim{}, p.missing
+	}
+	return manage(t, ledger.Target{Kind: "account", ID: p.acct.ID, Name: p.acct.Email}), nil
 }
 
 func accountByEmail(v store.View, identity string) (*document.Account, error) {

@@ -82,7 +82,7 @@ func target(t *document.Team) ledger.Target {
 // manage is the aim of what only those who manage the team may do.
 func manage(t *document.Team, on ledger.Target) control.Aim {
 	return control.Aim{
-		Scope: t.ID, Target: on, Need: authz.TeamManage, See: authz.TeamView, On: authz.Resource{Team: t.ID},
+		Scope: t.ID, Target: on, Need: authz.TeamManage, See: authz.TeamView, On: authz.Resource{Team: t.ID}, Hidden: "team",
 	}
 }
 
