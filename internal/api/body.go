@@ -204,6 +204,24 @@ func (n *number) fromJSON(node any) bool {
 	return false
 }
 
+// text is a string, also where it is written as an integer: the CLI sends a
+// terminal's measures in env that way.
+type text string
+
+func (t *text) wants() string { return "a string" }
+
+func (t *text) fromJSON(node any) bool {
+	if n, ok := node.(json.Number); ok {
+		if _, ok := integer(n); !ok {
+			return false
+		}
+		node = n.String()
+	}
+	s, ok := node.(string)
+	*t = text(s)
+	return ok
+}
+
 // ref is a name or an id, written as a string or as an object that holds it.
 type ref string
 

@@ -229,12 +229,12 @@ const (
 )
 
 type runInput struct {
-	Command    string            `json:"command"`
-	Attach     bool              `json:"attach"`
-	Env        map[string]string `json:"env"`
-	ForceNoTTY bool              `json:"force_no_tty"`
-	Size       ref               `json:"size"`
-	Type       string            `json:"type"`
+	Command    string          `json:"command"`
+	Attach     bool            `json:"attach"`
+	Env        map[string]text `json:"env"`
+	ForceNoTTY bool            `json:"force_no_tty"`
+	Size       ref             `json:"size"`
+	Type       string          `json:"type"`
 }
 
 func (in *runInput) check() error {
@@ -248,7 +248,7 @@ func (in *runInput) check() error {
 		if err := document.CheckConfigName(name); err != nil {
 			return err
 		}
-		if len(value) > document.MaxConfigValue || strings.ContainsRune(value, 0) {
+		if len(value) > document.MaxConfigValue || strings.ContainsRune(string(value), 0) {
 			return fault.New(fault.Invalid, "The value of %s is longer than %d bytes or holds a NUL.", name, document.MaxConfigValue)
 		}
 	}
@@ -259,7 +259,7 @@ func (in *runInput) check() error {
 func (in *runInput) env() []document.NameValue {
 	out := make([]document.NameValue, 0, len(in.Env))
 	for name, value := range in.Env {
-		out = append(out, document.NameValue{Name: name, Value: value})
+		out = append(out, document.NameValue{Name: name, Value: string(value)})
 	}
 	slices.SortFunc(out, func(a, b document.NameValue) int { return strings.Compare(a.Name, b.Name) })
 	return out
@@ -267,8 +267,8 @@ func (in *runInput) env() []document.NameValue {
 
 // size of the client's terminal, as it says in its environment.
 func (in *runInput) terminal() (rows, cols int) {
-	clamp := func(s string, otherwise int) int {
-		n, err := strconv.Atoi(s)
+	clamp := func(s text, otherwise int) int {
+		n, err := strconv.Atoi(string(s))
 		if err != nil || n < 1 || n > 1000 {
 			return otherwise
 		}

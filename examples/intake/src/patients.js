@@ -34,7 +34,7 @@ export function patientStore(pool) {
       return (await pool.query(sql, [name, dateOfBirth, reason])).rows[0];
     },
     async list() {
-      return (await pool.query(`SELECT ${columns} FROM patients ORDER BY created_at DESC, id LIMIT 100`)).rows;
+      return (await pool.query(`SELECT ${columns} FROM patients ORDER BY created_at DESC, id LIMIT 1000`)).rows;
     },
     async queueNew() {
       return (await pool.query(`UPDATE patients SET status = 'queued' WHERE status = 'new'`)).rowCount;
