@@ -158,6 +158,9 @@ func (c *Update) Decide(v store.View, _ control.By, _ time.Time, d *control.Deci
 		if err := checkEPHI(*c.EPHI); err != nil {
 			return err
 		}
+		if *c.EPHI == "" {
+			return fault.New(fault.Invalid, "ephi is yes, no or unknown.")
+		}
 		c.App.EPHI = *c.EPHI
 	}
 	if c.Maintenance != nil {
