@@ -22,8 +22,8 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"day": func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") },
 }).ParseFS(htmlFiles, "html/*.html"))
 
-// about is what every page says of the pack it is in.
-type about struct {
+// About is what every page says of the pack it is in.
+type About struct {
 	Space, Installation, Program, Fingerprint, Origin string
 	From, To, Created                                 time.Time
 	Entries                                           int64
@@ -32,7 +32,7 @@ type about struct {
 
 // table is a report for reading: the rows of its CSV.
 type table struct {
-	about
+	About
 	Definition
 	Head []string
 	Rows [][]string
@@ -44,7 +44,7 @@ func (p *export) writePages(w *pack.Writer, pages []page) error {
 	if err != nil {
 		return err
 	}
-	a := about{
+	a := About{
 		Space: p.space.Name, Installation: p.cfg.Installation.ID, Program: p.cfg.Program,
 		Fingerprint: ledger.Fingerprint(p.cfg.Installation.LogKey), Origin: p.checkpoint.Origin,
 		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
@@ -72,7 +72,7 @@ func (p *export) writePages(w *pack.Writer, pages []page) error {
 		return err
 	}
 	return render(w, "index.html", "index.html", struct {
-		about
+		About
 		Tables []table
 	}{a, tables})
 }
@@ -88,9 +88,9 @@ func render(w *pack.Writer, path, name string, data any) error {
 // maxHTMLRows bounds a page; the CSV beside it has every row.
 const maxHTMLRows = 5000
 
-func readTable(a about, p page) (table, error) {
+func readTable(a About, p page) (table, error) {
 	r := csv.NewReader(bytes.NewReader(p.csv))
-	t := table{about: a, Definition: p.Definition}
+	t := table{About: a, Definition: p.Definition}
 	var err error
 	if t.Head, err = r.Read(); err != nil {
 		return t, fmt.Errorf("report %s: %w", p.Name, err)
@@ -112,7 +112,7 @@ func (t table) Shown() [][]string { return t.Rows[:min(len(t.Rows), maxHTMLRows)
 
 // people is a summary of who did what.
 type people struct {
-	about
+	About
 	People []person
 	Roles  []roleCount
 }
@@ -133,7 +133,7 @@ type roleCount struct {
 }
 
 // summarize counts the event reports' rows by person and by role.
-func summarize(a about, tables []table) people {
+func summarize(a About, tables []table) people {
 	byPerson, byRole := map[string]*person{}, map[string]*roleCount{}
 	for _, t := range tables {
 		who, roles, action, outcome := column(t, "who"), column(t, "roles"), column(t, "action"), column(t, "outcome")
@@ -167,7 +167,7 @@ func summarize(a about, tables []table) people {
 			}
 		}
 	}
-	out := people{about: a}
+	out := people{About: a}
 	for _, x := range byPerson {
 		for action := range x.Did {
 			x.Actions = append(x.Actions, action)

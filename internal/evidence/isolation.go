@@ -10,7 +10,7 @@ import (
 // isolation is what the isolation report shows: the space as it was at the end
 // of the period, and what was tried against it.
 type isolation struct {
-	about
+	About
 	Doc      *document.Space
 	Apps     []isolatedApp
 	Addons   []*document.Addon
@@ -41,8 +41,8 @@ type box struct {
 type line struct{ X1, Y1, X2, Y2 int }
 
 // isolation reads the state at the end of the period.
-func (p *export) isolation(a about) (*isolation, error) {
-	out := &isolation{about: a}
+func (p *export) isolation(a About) (*isolation, error) {
+	out := &isolation{About: a}
 	err := p.cfg.Store.At(p.ctx, p.last, func(v store.View) (err error) {
 		d, err := v.Get(document.KindSpace, p.pack.Scope)
 		if err != nil {
