@@ -58,14 +58,20 @@ func rolls(b *bench) {
 	f.Process.Env[1].Value = "two"
 	b.apply(f)
 	b.eventually("revision 2 alone", func(o driver.Observation) bool {
-		up := 0
+		up, fresh := 0, 0
 		for _, i := range instances(o, f.ID) {
 			if i.State == driver.Up {
 				up++
+				if i.Revision == "2" {
+					fresh++
+				}
 			}
 		}
 		if up < 2 {
 			b.Errorf("while rolling: %s", states(o, f))
+		}
+		if got := ready(o, f); got != fresh {
+			b.Errorf("%d ready of revision 2, observed as %d", fresh, got)
 		}
 		if _, err := b.ask(f, "still there?"); err != nil {
 			b.Errorf("while rolling: %v", err)
@@ -78,6 +84,15 @@ func rolls(b *bench) {
 	if now := b.settled(f); now[0].ID == old[0].ID {
 		b.Error("the instance is the same")
 	}
+}
+
+func ready(o driver.Observation, f driver.Formation) int {
+	for _, seen := range o.Formations {
+		if seen.ID == f.ID {
+			return seen.Ready
+		}
+	}
+	return -1
 }
 
 func replaces(b *bench) {
