@@ -70,6 +70,7 @@ func newHost(t *testing.T) *host {
 		Program: program, Config: filepath.Join(dir, "containerd.toml"), Root: filepath.Join(dir, "containerd"),
 		State: filepath.Join(h.run(), "containerd"), Socket: filepath.Join(h.run(), "containerd.sock"),
 	}
+	t.Cleanup(h.wantNoCgroups)
 	h.startContainerd()
 	t.Cleanup(h.stopContainerd)
 	h.client, err = h.daemon.Connect(t.Context())
@@ -169,8 +170,8 @@ func (h *host) open() {
 
 func (h *host) cgroup() string { return "/strongroom-" + h.name }
 
-// wantNothingLeft checks that no mount, cgroup or process of this host's
-// containers is left.
+// wantNothingLeft checks that no mount and no process of this host's containers
+// is left.
 func (h *host) wantNothingLeft() {
 	h.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -180,6 +181,12 @@ func (h *host) wantNothingLeft() {
 			h.Errorf("left mounted: %s", line)
 		}
 	}
+	h.wantNoProcesses()
+}
+
+// wantNoCgroups removes the cgroup of the containers, in which none may be left.
+func (h *host) wantNoCgroups() {
+	h.Helper()
 	pattern := cgroupRoot + "/*" + h.cgroup()
 	if unified() {
 		pattern = cgroupRoot + h.cgroup()
@@ -197,7 +204,6 @@ func (h *host) wantNothingLeft() {
 			h.Errorf("cgroup not empty: %v", err)
 		}
 	}
-	h.wantNoProcesses()
 }
 
 // wantNoProcesses looks for shims of this containerd.
