@@ -137,7 +137,8 @@ func checkLayers(t *testing.T, img v1.Image, layers []v1.Layer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(layers) != 2 || len(c.RootFS.DiffIDs) != 2 {
+	// The two of drivertest's base, and the app's.
+	if len(layers) != 3 || len(c.RootFS.DiffIDs) != 3 {
 		t.Fatalf("%d layers, %d in the configuration", len(layers), len(c.RootFS.DiffIDs))
 	}
 	for i, l := range layers {

@@ -182,6 +182,13 @@ func TestBrokenAnchor(t *testing.T) {
 		if !s.await(t, l.size(), 5*time.Second) {
 			t.Fatalf("signed are %d of %d entries after the anchor was mended", s.anchored(t), l.size())
 		}
+		// It is said after the signature, which await sees.
+		for range 500 {
+			if s.log.count("checkpoints are signed again") > round {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 		if n := s.log.count("checkpoints are signed again"); n != round+1 {
 			t.Errorf("the recovery was reported %d times, want %d", n, round+1)
 		}

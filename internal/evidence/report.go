@@ -16,8 +16,13 @@ type Definition struct {
 
 // who are the columns that say who did something and how.
 var who = []pack.Column{
-	{"who", "/body/actor/email"}, {"kind of actor", "/body/actor/kind"}, {"roles", "/body/actor/roles"}, {"via", "/body/via"},
-	{"address", "/body/actor/ip"}, {"client", "/body/actor/user_agent"}, {"mfa", "/body/actor/mfa"},
+	{"who", "/body/actor/email"},
+	{"kind of actor", "/body/actor/kind"},
+	{"roles", "/body/actor/roles"},
+	{"via", "/body/via"},
+	{"address", "/body/actor/ip"},
+	{"client", "/body/actor/user_agent"},
+	{"mfa", "/body/actor/mfa"},
 }
 
 func columns(groups ...[]pack.Column) []pack.Column {
@@ -38,13 +43,22 @@ var Definitions = []Definition{
 		Covers:  "every release of an app in scope that became current in the period",
 		Actions: []string{"release.live"},
 		Columns: columns([]pack.Column{
-			{"time", "/header/time"}, {"release", "/body/target/name"}, {"app id", "/body/app"},
-			{"description", "/body/changes/0/doc/description"}, {"commit", "/body/changes/0/doc/commit"},
-			{"image", "/body/changes/0/doc/image"}, {"sbom", "/body/changes/0/doc/sbom"}, {"provenance", "/body/changes/0/doc/provenance"},
-			{"pushed by", "/body/changes/0/doc/by_email"}, {"approvals required", "/body/changes/0/doc/required"},
-			{"approved by", "/body/changes/0/doc/approvals/0/email"}, {"approved at", "/body/changes/0/doc/approvals/0/at"},
-			{"approvals", "/body/changes/0/doc/approvals"}, {"live at", "/body/changes/0/doc/live_at"},
-			{"replaces version", "/body/changes/0/doc/replaces"}, {"cause", "/body/cause"},
+			{"time", "/header/time"},
+			{"release", "/body/target/name"},
+			{"app id", "/body/app"},
+			{"description", "/body/changes/0/doc/description"},
+			{"commit", "/body/changes/0/doc/commit"},
+			{"image", "/body/changes/0/doc/image"},
+			{"sbom", "/body/changes/0/doc/sbom"},
+			{"provenance", "/body/changes/0/doc/provenance"},
+			{"pushed by", "/body/changes/0/doc/by_email"},
+			{"approvals required", "/body/changes/0/doc/required"},
+			{"approved by", "/body/changes/0/doc/approvals/0/email"},
+			{"approved at", "/body/changes/0/doc/approvals/0/at"},
+			{"approvals", "/body/changes/0/doc/approvals"},
+			{"live at", "/body/changes/0/doc/live_at"},
+			{"replaces version", "/body/changes/0/doc/replaces"},
+			{"cause", "/body/cause"},
 		}),
 	},
 	{
@@ -78,9 +92,14 @@ var Definitions = []Definition{
 		Covers:  "every entry session.open and session.close in the period",
 		Actions: []string{"session.open", "session.close"},
 		Columns: columns(when, []pack.Column{
-			{"session", "/body/target/id"}, {"where", "/body/changes/0/doc/dyno"}, {"type", "/body/changes/0/doc/type"},
-			{"whose", "/body/changes/0/doc/by_email"}, {"state", "/body/changes/0/doc/state"}, {"exit code", "/body/changes/0/doc/exit_code"},
-			{"bytes", "/body/changes/0/doc/bytes"}, {"recording", "/body/changes/0/doc/recording"},
+			{"session", "/body/target/id"},
+			{"where", "/body/changes/0/doc/dyno"},
+			{"type", "/body/changes/0/doc/type"},
+			{"whose", "/body/changes/0/doc/by_email"},
+			{"state", "/body/changes/0/doc/state"},
+			{"exit code", "/body/changes/0/doc/exit_code"},
+			{"bytes", "/body/changes/0/doc/bytes"},
+			{"recording", "/body/changes/0/doc/recording"},
 		}, who, []pack.Column{{"told", "/body/error"}}),
 	},
 	{
@@ -106,8 +125,13 @@ var Definitions = []Definition{
 		Name: "users", Title: "Users", Says: "Every account of the installation at the end of the period.",
 		Covers: "every account that existed at the end of the period", Kind: "account",
 		Columns: columns([]pack.Column{
-			{"account", "/doc/id"}, {"email", "/doc/email"}, {"name", "/doc/name"}, {"operator", "/doc/operator"},
-			{"suspended", "/doc/suspended"}, {"created at", "/doc/created_at"}, {"created by", "/doc/created_by"},
+			{"account", "/doc/id"},
+			{"email", "/doc/email"},
+			{"name", "/doc/name"},
+			{"operator", "/doc/operator"},
+			{"suspended", "/doc/suspended"},
+			{"created at", "/doc/created_at"},
+			{"created by", "/doc/created_by"},
 		}),
 	},
 	{
@@ -135,8 +159,13 @@ var Definitions = []Definition{
 		Name: "attempts", Title: "Attempts", Says: "What must not work and was tried: from where, at what, and whether it was refused.",
 		Covers: "the last result of every attempt on record for the space at the end of the period", Kind: "attempt",
 		Columns: columns([]pack.Column{
-			{"attempt", "/doc/name"}, {"from", "/doc/from"}, {"target", "/doc/target"}, {"refused", "/doc/refused"},
-			{"result", "/doc/result"}, {"times", "/doc/count"}, {"last", "/doc/updated_at"},
+			{"attempt", "/doc/name"},
+			{"from", "/doc/from"},
+			{"target", "/doc/target"},
+			{"refused", "/doc/refused"},
+			{"result", "/doc/result"},
+			{"times", "/doc/count"},
+			{"last", "/doc/updated_at"},
 		}),
 	},
 }

@@ -70,14 +70,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 // open takes over the inherited files.
-func open(cfg Config, log *slog.Logger) (r *router, err error) {
+func open(cfg Config, log *slog.Logger) (_ *router, err error) {
 	cfg.PublicPort = cmp.Or(cfg.PublicPort, 443)
 	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 8192)
 	cfg.FirstByte = cmp.Or(cfg.FirstByte, 30*time.Second)
 	cfg.Idle = cmp.Or(cfg.Idle, 55*time.Second)
 	cfg.Connect = cmp.Or(cfg.Connect, 5*time.Second)
 	cfg.Drain = cmp.Or(cfg.Drain, 30*time.Second)
-	r = &router{cfg: cfg, log: log, resolver: resolver.New(log), ready: make(chan struct{})}
+	r := &router{cfg: cfg, log: log, resolver: resolver.New(log), ready: make(chan struct{})}
 	r.hosts.Store(&hosts{})
 	defer func() {
 		if err != nil {

@@ -93,6 +93,7 @@ func (c *Config) logKeyPath() string { return filepath.Join(c.Data, "secrets", "
 func (c *Config) buildKeyPath() string {
 	return filepath.Join(c.Data, "secrets", "build.key")
 }
+
 func (c *Config) tlsPath(name string) string    { return filepath.Join(c.Data, "server", "tls", name) }
 func (c *Config) serverPath(name string) string { return filepath.Join(c.Data, "server", name) }
 func (c *Config) imagePath(name string) string  { return filepath.Join(c.Images, name+".tar") }

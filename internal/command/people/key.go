@@ -31,7 +31,8 @@ func (c *AddKey) Aim(store.View) (control.Aim, error) {
 	if err != nil || len(rest) > 0 {
 		return control.Aim{}, fault.New(fault.Invalid, "That is not an SSH public key. Give the content of a .pub file.")
 	}
-	if pub.Type() == ssh.InsecureKeyAlgoDSA { //nolint:staticcheck // it is named in order to be refused
+	//lint:ignore SA1019 it is named in order to be refused
+	if pub.Type() == ssh.InsecureKeyAlgoDSA {
 		return control.Aim{}, fault.New(fault.Invalid, "DSA keys are not accepted. Use Ed25519, ECDSA or RSA.")
 	}
 	c.Key = &document.SSHKey{
