@@ -130,7 +130,7 @@ func (c *FinishBuild) mayStill(v store.View) error {
 }
 
 func (c *FinishBuild) release(v store.View, slug *document.Slug, now time.Time, d *control.Decision) error {
-	rev, _, err := v.Rev(document.KindConfig, c.app.ID)
+	rev, err := configRev(v, c.app.ID)
 	if err != nil {
 		return err
 	}

@@ -97,28 +97,63 @@ func withSlug(v store.View, r *document.Release, slug *document.Slug, cur *docum
 // config, and to newer code unless it brings code itself. Without that, config
 // set during a deploy would take the deploy back, or the deploy the config. It
 // tells whether that changed the release.
-func catchUp(v store.View, r *document.Release, configRev int64) (bool, error) {
+func catchUp(v store.View, r *document.Release) (bool, error) {
 	if r.Rollback != 0 { // it goes back on purpose
 		return false, nil
 	}
+	list, err := store.Find[*document.Release](v, "current", r.App)
+	if err != nil {
+		return false, err
+	}
+	cur := current(list)
+	if cur == nil {
+		return false, nil
+	}
 	was := *r
-	r.ConfigRev = max(r.ConfigRev, configRev)
+	r.ConfigRev = max(r.ConfigRev, cur.ConfigRev)
 	if !r.Code {
-		list, err := store.Find[*document.Release](v, "current", r.App)
-		if err != nil {
-			return false, err
-		}
-		if err := withSlug(v, r, nil, current(list)); err != nil {
+		if err := withSlug(v, r, nil, cur); err != nil {
 			return false, err
 		}
 	}
 	return was.ConfigRev != r.ConfigRev || was.Slug != r.Slug, nil
 }
 
+// configRev is the revision of an app's config that new code runs with: the
+// newest, but none that waits for a second person.
+func configRev(v store.View, app string) (int64, error) {
+	newest, _, err := v.Rev(document.KindConfig, app)
+	if err != nil {
+		return 0, err
+	}
+	list, err := store.Find[*document.Release](v, "app", app)
+	if err != nil {
+		return 0, err
+	}
+	var free int64
+	waits := false
+	for _, r := range list {
+		if r.Status != document.ReleaseWaiting {
+			free = max(free, r.ConfigRev)
+		} else if configOnly(r) {
+			waits = true
+		}
+	}
+	if waits {
+		return free, nil
+	}
+	return newest, nil
+}
+
+func configOnly(r *document.Release) bool { return !r.Code && r.Rollback == 0 }
+
 // overtaken tells whether a release that waits has nothing left to bring once r
-// is live: it is older, or its config is part of r's.
+// is live: its config is part of r's, or its code is older.
 func overtaken(x, r *document.Release) bool {
-	return x.Version < r.Version || !x.Code && x.Rollback == 0 && x.ConfigRev <= r.ConfigRev
+	if configOnly(x) {
+		return x.ConfigRev <= r.ConfigRev
+	}
+	return x.Version < r.Version
 }
 
 // proceed takes a release that nobody needs to approve (any more) on: to its

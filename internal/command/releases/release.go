@@ -94,12 +94,7 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 		d.Put(r)
 		return nil
 	}
-	// What runs is as it would be had the release been cut now.
-	rev, _, err := v.Rev(document.KindConfig, r.App)
-	if err != nil {
-		return err
-	}
-	if _, err := catchUp(v, r, rev); err != nil {
+	if _, err := catchUp(v, r); err != nil {
 		return err
 	}
 	if err := c.carries(v, by); err != nil {
@@ -158,7 +153,7 @@ func (c *Approve) carries(v store.View, by control.By) error {
 		}
 	}
 	for _, x := range list {
-		unseen := x.LiveAt == nil && x.Required > 0 && !x.Code && x.Rollback == 0 && x.ConfigRev > lived && x.ConfigRev <= c.Release.ConfigRev
+		unseen := x.LiveAt == nil && x.Required > 0 && configOnly(x) && x.ConfigRev > lived && x.ConfigRev <= c.Release.ConfigRev
 		if unseen && x.By == by.Actor.ID {
 			return fault.New(fault.Forbidden, "Your own change of the config, v%d, would go live with it: somebody else must approve that first.", x.Version)
 		}
@@ -253,15 +248,7 @@ func (c *FinishPhase) Decide(v store.View, _ control.By, now time.Time, d *contr
 // succeed makes the release live, or has its phase run again with what went
 // live while it ran.
 func (c *FinishPhase) succeed(v store.View, now time.Time, d *control.Decision) error {
-	list, err := store.Find[*document.Release](v, "current", c.app.ID)
-	if err != nil {
-		return err
-	}
-	var rev int64
-	if cur := current(list); cur != nil {
-		rev = cur.ConfigRev
-	}
-	changed, err := catchUp(v, c.Release, rev)
+	changed, err := catchUp(v, c.Release)
 	if err != nil {
 		return err
 	}
