@@ -38,6 +38,20 @@ type box struct {
 	Title, Note string
 }
 
+// Wall is the height of the space's own frame.
+func (d drawing) Wall() int { return d.Height - 36 }
+
+// Trusted says how many networks may connect.
+func (i *isolation) Trusted() string { return count(len(i.Doc.Trusted), "trusted network") }
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 type line struct{ X1, Y1, X2, Y2 int }
 
 // isolation reads the state at the end of the period.
@@ -112,7 +126,7 @@ func (i *isolation) draw() {
 	d := &i.Drawing
 	addon := map[string]box{}
 	for n, a := range i.Addons {
-		b := box{addonsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, fmt.Sprintf("%s, ePHI: %s, encrypted volume", a.Service, a.EPHI)}
+		b := box{addonsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, "encrypted volume, ePHI: " + a.EPHI}
 		addon[a.Name] = b
 		d.Addons = append(d.Addons, b)
 	}
@@ -121,7 +135,7 @@ func (i *isolation) draw() {
 		for _, f := range a.Formations {
 			dynos += f.Quantity
 		}
-		b := box{appsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, fmt.Sprintf("%d dynos, ePHI: %s", dynos, a.EPHI)}
+		b := box{appsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, count(dynos, "dyno") + ", ePHI: " + a.EPHI}
 		d.Apps = append(d.Apps, b)
 		for _, name := range a.Addons {
 			to := addon[name]
@@ -129,5 +143,5 @@ func (i *isolation) draw() {
 		}
 	}
 	rows := max(len(i.Apps), len(i.Addons), 1)
-	d.Width, d.Height = addonsX+boxWidth+60, topY+rows*(boxHeight+boxGap)+50
+	d.Width, d.Height = addonsX+boxWidth+60, topY+rows*(boxHeight+boxGap)+20
 }
