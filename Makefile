@@ -4,6 +4,8 @@
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
 VERSION := 0.1.0
+# The platform's images are built once, for tests and demo alike.
+export STRONGROOM_IMAGES ?= /var/cache/strongroom/images
 export STRONGROOM_HEROKU ?= $(CURDIR)/build/heroku/node_modules/.bin/heroku
 
 .PHONY: build setup test unit lint integration demo demo-down demo-clean bench

@@ -128,12 +128,15 @@ func (e *engine) startContainerd(dir, run string) containerd.Daemon {
 // archive builds the image of a recipe once and keeps it for later runs.
 func (e *engine) archive(recipe string) string {
 	e.Helper()
-	cache, err := os.UserCacheDir()
-	e.must(err)
-	dir := filepath.Join(cache, "strongroom", "images")
-	e.must(os.MkdirAll(dir, 0o700))
+	dir := os.Getenv("STRONGROOM_IMAGES")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		e.must(err)
+		dir = filepath.Join(cache, "strongroom", "images")
+	}
+	e.must(os.MkdirAll(dir, 0o755))
 	out := filepath.Join(dir, recipe+".tar")
-	_, err = image.Build(e.Context(), images.Recipes, recipe, out, image.Options{}, e.Output())
+	_, err := image.Build(e.Context(), images.Recipes, recipe, out, image.Options{}, e.Output())
 	e.must(err)
 	return out
 }

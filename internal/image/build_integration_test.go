@@ -15,12 +15,15 @@ import (
 // and kept for later runs.
 func testArchive(t *testing.T, recipe string) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
+	dir := os.Getenv("STRONGROOM_IMAGES")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(cache, "strongroom", "images")
 	}
-	dir := filepath.Join(cache, "strongroom", "images")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, recipe+".tar")
