@@ -20,7 +20,7 @@ func NewScope() string { return uuid.NewString() }
 var (
 	nameRule    = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
 	configRule  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
-	typeRule    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+	typeRule    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 	labelRule   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	mailboxRule = regexp.MustCompile(`^[a-z0-9.!#$%&*+/=?^_{|}~-]{1,64}$`)
 )
@@ -51,7 +51,7 @@ func CheckConfigName(name string) error {
 // CheckProcessType checks the name of a process type.
 func CheckProcessType(name string) error {
 	if !typeRule.MatchString(name) {
-		return fault.New(fault.Invalid, "%.64q is not a process type: use letters, digits, dashes and underscores.", name)
+		return fault.New(fault.Invalid, "%.64q is not a process type: begin with a letter or digit, and use letters, digits, dashes and underscores.", name)
 	}
 	return nil
 }

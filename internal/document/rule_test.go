@@ -35,7 +35,7 @@ func TestCheckConfigName(t *testing.T) {
 func TestCheckProcessType(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"web": true, "Worker_1": true, "a-b": true, "release": true, strings.Repeat("w", 63): true,
-		"": false, strings.Repeat("w", 64): false, "web.1": false, "we b": false, "w/b": false, "web\n": false,
+		"": false, "_": false, "-web": false, strings.Repeat("w", 64): false, "web.1": false, "we b": false, "w/b": false, "web\n": false,
 	} {
 		if err := CheckProcessType(name); (err == nil) != ok || err != nil && fault.Of(err) != fault.Invalid {
 			t.Errorf("%q: %v", name, err)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,11 +37,15 @@ type issued struct {
 	until           time.Time
 }
 
+// desire makes what the engine shall hold. What cannot be made, because a
+// secret cannot be opened, say, stays as the engine has it and holds up no
+// other; the error tells of it.
 func (l *Loop) desire(ctx context.Context, w *world) (*desired, error) {
 	d := &desired{
 		spaces: map[string]driver.Space{}, routes: map[string]driver.Routes{}, formations: map[string]driver.Formation{},
 		volumes: map[string]string{}, digests: map[string]string{},
 	}
+	var errs []error
 	for _, s := range w.spaces {
 		if s.State == document.SpaceDeleting {
 			continue
@@ -48,22 +53,25 @@ func (l *Loop) desire(ctx context.Context, w *world) (*desired, error) {
 		d.spaces[s.ID] = spaceOf(s)
 		routes, err := l.routesOf(ctx, w, s)
 		if err != nil {
-			return nil, err
+			errs = append(errs, fmt.Errorf("routes of the space %s: %w", s.Name, err))
+			continue
 		}
 		d.routes[s.ID] = routes
 	}
 	for _, f := range w.formations {
 		if err := l.addFormation(ctx, w, d, f); err != nil {
-			return nil, err
+			errs = append(errs, fmt.Errorf("formation %s of the app %s: %w", f.Type, f.App, err))
+			l.keep(d, f.ID, f.Space)
 		}
 	}
 	for _, a := range w.addons {
 		if err := l.addDatabase(ctx, w, d, a); err != nil {
-			return nil, err
+			errs = append(errs, fmt.Errorf("add-on %s: %w", a.Name, err))
+			l.keep(d, a.ID, a.Space)
 		}
 	}
 	l.forget(d)
-	return d, nil
+	return d, errors.Join(errs...)
 }
 
 // plan is the desired state without its values.
@@ -72,7 +80,10 @@ func (d *desired) plan(w *world) plan.Desired {
 	for _, s := range w.spaces {
 		p := plan.Space{Deleting: s.State == document.SpaceDeleting, Allocated: s.State == document.SpaceAllocated}
 		if !p.Deleting {
-			p.Digest, p.Routes = driver.Digest(d.spaces[s.ID]), driver.Digest(d.routes[s.ID])
+			p.Digest = driver.Digest(d.spaces[s.ID])
+		}
+		if routes, ok := d.routes[s.ID]; ok {
+			p.Routes = driver.Digest(routes)
 		}
 		out.Spaces[s.ID] = p
 	}
@@ -135,7 +146,7 @@ func (l *Loop) addDatabase(ctx context.Context, w *world, d *desired, a *documen
 	if a.State != document.AddonProvisioned {
 		// internal/operation sets it up and takes it down; until then the
 		// engine keeps what that has applied.
-		l.keep(d, a)
+		l.keep(d, a.ID, a.Space)
 		return nil
 	}
 	d.volumes[a.Volume] = a.Space
@@ -156,11 +167,11 @@ func (l *Loop) addDatabase(ctx context.Context, w *world, d *desired, a *documen
 	return nil
 }
 
-// keep wants what is observed to be there to stay as it is.
-func (l *Loop) keep(d *desired, a *document.Addon) {
+// keep wants a formation that is observed to be there to stay as it is.
+func (l *Loop) keep(d *desired, id, space string) {
 	for _, f := range l.observed.Formations {
-		if f.ID == a.ID {
-			d.formations[a.ID], d.digests[a.ID] = driver.Formation{ID: a.ID, Space: a.Space}, f.Digest
+		if f.ID == id {
+			d.formations[id], d.digests[id] = driver.Formation{ID: id, Space: space}, f.Digest
 		}
 	}
 }

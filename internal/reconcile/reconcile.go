@@ -41,9 +41,16 @@ type Loop struct {
 	cfg      Config
 	built    map[string]built // formations by id
 	issued   map[string]issued
-	backoff  map[plan.Action]pause
+	backoff  map[attempt]pause
 	lastErr  string
 	observed driver.Observation
+}
+
+// attempt is an action with what it is to bring about: something else is
+// another attempt, and is not held up by what failed.
+type attempt struct {
+	plan.Action
+	digest string
 }
 
 type pause struct {
@@ -56,7 +63,7 @@ func New(cfg Config) *Loop {
 	if cfg.Every == 0 {
 		cfg.Every = time.Second
 	}
-	return &Loop{cfg: cfg, built: map[string]built{}, issued: map[string]issued{}, backoff: map[plan.Action]pause{}}
+	return &Loop{cfg: cfg, built: map[string]built{}, issued: map[string]issued{}, backoff: map[attempt]pause{}}
 }
 
 // by is the reconciler as an actor.
@@ -105,38 +112,46 @@ func (l *Loop) Once(ctx context.Context) error {
 		return err
 	}
 	d, err := l.desire(ctx, w)
-	if err != nil {
-		return err
+	wanted := d.plan(w)
+	tried := map[attempt]pause{}
+	for _, a := range plan.Actions(wanted, l.observed) {
+		l.try(ctx, attempt{a, digestOf(wanted, a)}, w, d, tried)
 	}
-	var errs []error
-	for _, a := range plan.Actions(d.plan(w), l.observed) {
-		if err := l.try(ctx, a, w, d); err != nil {
-			errs = append(errs, err)
-		}
+	l.backoff = tried // what is not needed any more is forgotten
+	return errors.Join(err, l.recordDynos(ctx, w))
+}
+
+func digestOf(d plan.Desired, a plan.Action) string {
+	switch a.Do {
+	case plan.EnsureSpace:
+		return d.Spaces[a.ID].Digest
+	case plan.ApplyFormation:
+		return d.Formations[a.ID].Digest
+	case plan.ApplyRoutes:
+		return d.Spaces[a.ID].Routes
 	}
-	return errors.Join(append(errs, l.recordDynos(ctx, w))...)
+	return ""
 }
 
 // maxPause is the longest that a failing action waits.
 const maxPause = time.Minute
 
 // try carries an action out unless it failed a moment ago.
-func (l *Loop) try(ctx context.Context, a plan.Action, w *world, d *desired) error {
+func (l *Loop) try(ctx context.Context, a attempt, w *world, d *desired, tried map[attempt]pause) {
 	now := l.cfg.Now()
 	p := l.backoff[a]
 	if now.Before(p.until) {
-		return nil
+		tried[a] = p
+		return
 	}
-	err := l.act(ctx, a, w, d)
-	if err == nil {
-		delete(l.backoff, a)
-		return nil
+	err := l.act(ctx, a.Action, w, d)
+	if err == nil || ctx.Err() != nil {
+		return
 	}
 	p.tries++
 	p.until = now.Add(min(maxPause, time.Second<<min(p.tries, 6)))
-	l.backoff[a] = p
+	tried[a] = p
 	l.cfg.Log.Warn("action failed", "do", a.Do, "id", a.ID, "tries", p.tries, "error", err)
-	return nil
 }
 
 func (l *Loop) act(ctx context.Context, a plan.Action, w *world, d *desired) error {
@@ -193,7 +208,7 @@ func dynoOf(i driver.Instance, f *document.Formation) *document.Dyno {
 		Command: f.Command, Size: f.Size, State: i.State, Release: releaseOf(i.Revision), Formation: f.ID,
 	}
 	if i.State == driver.Draining {
-		d.State = "stopping"
+		d.State = apps.Stopping
 	}
 	if i.State == driver.Crashed && i.LastExit != nil {
 		d.ExitCode = &i.LastExit.Code

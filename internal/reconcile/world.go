@@ -13,23 +13,18 @@ type world struct {
 	apps        map[string]*document.App
 	formations  []*document.Formation
 	current     map[string]*document.Release // by app
-	slugs       map[string]*document.Slug    // by id
 	addons      []*document.Addon
 	attachments map[string][]*document.Attachment // by app
 	domains     map[string][]*document.Domain     // by space
 	endpoints   map[string]*document.Endpoint
-	configs     map[string]*document.Config // by app: newest
-	configRevs  map[string]int64
-	images      map[string]string // by name
 	dynos       map[string][]*document.Dyno
 }
 
 func readWorld(ctx context.Context, s store.Store) (*world, error) {
 	w := &world{
-		apps: map[string]*document.App{}, current: map[string]*document.Release{}, slugs: map[string]*document.Slug{},
+		apps: map[string]*document.App{}, current: map[string]*document.Release{},
 		attachments: map[string][]*document.Attachment{}, domains: map[string][]*document.Domain{},
-		endpoints: map[string]*document.Endpoint{}, configs: map[string]*document.Config{}, configRevs: map[string]int64{},
-		images: map[string]string{}, dynos: map[string][]*document.Dyno{},
+		endpoints: map[string]*document.Endpoint{}, dynos: map[string][]*document.Dyno{},
 	}
 	return w, s.Read(ctx, w.read)
 }
@@ -43,13 +38,6 @@ func (w *world) read(v store.View) (err error) {
 	}
 	if w.addons, err = store.Find[*document.Addon](v, "all", ""); err != nil {
 		return err
-	}
-	images, err := store.Find[*document.Image](v, "all", "")
-	if err != nil {
-		return err
-	}
-	for _, i := range images {
-		w.images[i.Name] = i.Digest
 	}
 	apps, err := store.Find[*document.App](v, "all", "")
 	if err != nil {
@@ -71,9 +59,6 @@ func (w *world) readApp(v store.View, a *document.App) error {
 	}
 	if len(list) > 0 {
 		w.current[a.ID] = list[0]
-		if err := w.readSlug(v, list[0].Slug); err != nil {
-			return err
-		}
 	}
 	if w.attachments[a.ID], err = store.Find[*document.Attachment](v, "app", a.ID); err != nil {
 		return err
@@ -90,25 +75,6 @@ func (w *world) readApp(v store.View, a *document.App) error {
 	for _, e := range endpoints {
 		w.endpoints[e.ID] = e
 	}
-	if w.dynos[a.ID], err = store.Find[*document.Dyno](v, "app", a.ID); err != nil {
-		return err
-	}
-	return w.readConfig(v, a.ID)
-}
-
-func (w *world) readSlug(v store.View, id string) error {
-	if id == "" {
-		return nil
-	}
-	slug, err := store.Get[*document.Slug](v, id)
-	w.slugs[id] = slug
-	return err
-}
-
-func (w *world) readConfig(v store.View, app string) (err error) {
-	if w.configs[app], err = store.Get[*document.Config](v, app); err != nil {
-		return err
-	}
-	w.configRevs[app], _, err = v.Rev(document.KindConfig, app)
+	w.dynos[a.ID], err = store.Find[*document.Dyno](v, "app", a.ID)
 	return err
 }

@@ -119,6 +119,9 @@ const (
 	JobStopTask     = "task.stop"     // ref: the dyno's id
 )
 
+// Stopping is the state of a dyno that was asked to end.
+const Stopping = "stopping"
+
 // Decide asks the engine to stop one dyno, or gives formations a new revision,
 // which replaces their dynos without a gap.
 func (c *Restart) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
@@ -153,6 +156,9 @@ func (c *Restart) one(v store.View, d *control.Decision) error {
 	}
 	d.Note("dyno", c.Dyno)
 	if list[0].Formation == "" {
+		// On record, so that it is not started if it has not been yet.
+		list[0].State = Stopping
+		d.Put(list[0])
 		d.Job(JobStopTask, list[0].ID)
 		return nil
 	}
