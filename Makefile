@@ -8,7 +8,7 @@ VERSION := 0.1.0
 export STRONGROOM_IMAGES ?= /var/cache/strongroom/images
 export STRONGROOM_HEROKU ?= $(CURDIR)/build/heroku/node_modules/.bin/heroku
 
-.PHONY: build setup test unit lint integration demo demo-down demo-clean bench
+.PHONY: build setup test unit lint integration demo demo-down demo-clean
 
 build:
 	@mkdir -p build
@@ -30,8 +30,11 @@ lint:
 unit:
 	$(GO) test ./...
 
+# Only the packages that have integration tests; unit runs all the others.
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | xargs -n1 dirname | sort -u)
+
 integration: setup build
-	$(GO) test -tags integration -p 1 -timeout 20m ./...
+	$(GO) test -tags integration -p 1 -timeout 25m $(INTEGRATION)
 
 demo: setup build
 	@scripts/demo up
@@ -41,6 +44,3 @@ demo-down:
 
 demo-clean:
 	@scripts/demo clean
-
-bench: build
-	$(GO) run ./bench

@@ -222,3 +222,8 @@ func (c *Client) Attack(ctx context.Context, space string) ([]Attempt, error) {
 	var out []Attempt
 	return out, c.Do(ctx, http.MethodPost, Path("spaces", space, "attempts"), nil, &out)
 }
+
+// ConfirmClock lets the ledger go on with a clock that it did not believe.
+func (c *Client) ConfirmClock(ctx context.Context) error {
+	return c.Do(ctx, http.MethodPost, "/strongroom/ledger/actions/confirm-clock", nil, nil)
+}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/query"
@@ -28,6 +29,18 @@ func getCheckpoint(c *call) (Answer, error) {
 	}
 	_, signed, err := c.cfg.Checkpoints.Sign(c.ctx)
 	return Answer{Stream: io.NopCloser(bytes.NewReader(signed)), ContentType: plainText}, err
+}
+
+// confirmClock lets the ledger go on with a clock that it did not believe. The
+// confirmation is the first entry then, in the operator's name.
+func confirmClock(c *call) (Answer, error) {
+	if err := c.read(func(q *query.Reader) error {
+		return q.Operator(control.Aim{Target: ledger.Target{Kind: "installation", Name: "the ledger's clock"}})
+	}); err != nil {
+		return Answer{}, err
+	}
+	c.cfg.Kernel.ConfirmClock(c.by)
+	return nothing(http.StatusAccepted), nil
 }
 
 // listEntries pages through the entries of one scope by seq; the Range header

@@ -44,3 +44,22 @@ should come from the engagement letter; this is to compare with it.`,
 		return r.show(i, func() { r.say("%s", i.LogKey) })
 	})
 }
+
+func newLedgerConfirmClock(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use: "ledger:confirm-clock", GroupID: "run",
+		Short: "Let the ledger go on with a clock that it did not believe",
+		Long: `After a leap of the clock of more than a day, or back behind the newest entry,
+nothing is recorded and so nothing changes. If the clock is right now, an
+operator confirms it; the confirmation becomes the first entry.`,
+		Example: `  strongroom ledger:confirm-clock --reason "battery of the clock replaced"`,
+		Args:    exactly(),
+	}
+	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		if err := r.ConfirmClock(ctx); err != nil {
+			return err
+		}
+		r.say("Confirmed. The ledger goes on within a second.")
+		return nil
+	})
+}
