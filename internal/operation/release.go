@@ -3,15 +3,21 @@ package operation
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/sessions"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/reconcile"
 	"github.com/strongroom/strongroom/internal/store"
@@ -51,12 +57,16 @@ func (r *Runner) subject(v store.View, release *document.Release) (s subject, er
 // releasePhase runs a release's release command and records how it ended.
 func (r *Runner) releasePhase(ctx context.Context, j store.Job) error {
 	var s subject
+	first := true
 	if err := r.cfg.Store.Read(ctx, func(v store.View) error {
 		rel, err := store.Get[*document.Release](v, j.Ref)
 		if err != nil {
 			return err
 		}
-		s, err = r.subject(v, rel)
+		if s, err = r.subject(v, rel); err != nil {
+			return err
+		}
+		first, err = isFirst(v, rel)
 		return err
 	}); err != nil {
 		return moot(err)
@@ -64,13 +74,18 @@ func (r *Runner) releasePhase(ctx context.Context, j store.Job) error {
 	if s.release.Status != document.ReleasePending {
 		return nil
 	}
+	if !first {
+		return errBusy
+	}
 	i := slices.IndexFunc(s.slug.Processes, func(p document.Process) bool { return p.Type == "release" })
 	if i < 0 {
 		return fmt.Errorf("release v%d has no release command", s.release.Version)
 	}
 	output, failed, err := r.runPhase(ctx, s, s.slug.Processes[i].Command)
 	if err != nil {
-		return err
+		if failed = r.hopeless(ctx, err, s.release.UpdatedAt); failed == "" {
+			return err
+		}
 	}
 	ref, err := r.cfg.Blobs.Put(ctx, &s.app.Space, bytes.NewReader(output), phaseOutput+1024)
 	if err != nil {
@@ -80,6 +95,34 @@ func (r *Runner) releasePhase(ctx context.Context, j store.Job) error {
 		ID: s.release.ID, Failed: failed,
 		Output: &ledger.Blob{SHA256: ref.SHA256, Size: ref.Size, MediaType: "text/plain", Role: "release-output"},
 	}, j)
+}
+
+// isFirst tells whether no older release of the app is in its phase: phases
+// change databases, and must not overlap.
+func isFirst(v store.View, r *document.Release) (bool, error) {
+	open, err := store.Find[*document.Release](v, "open", r.App)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(open, func(x *document.Release) bool {
+		return x.Status == document.ReleasePending && x.Version < r.Version
+	}), nil
+}
+
+// hopeless says why a process that could not be run is not tried any more, ""
+// if it is: it cannot be run as it is, or it could not be for an hour.
+func (r *Runner) hopeless(ctx context.Context, err error, since time.Time) string {
+	if ctx.Err() != nil {
+		return ""
+	}
+	if fault.Of(err) == fault.Invalid {
+		return fault.Message(err)
+	}
+	if r.cfg.Now().Sub(since) > phaseTime {
+		r.cfg.Log.Error("a process could not be run", "error", err)
+		return "The process could not be run for an hour. The server's log has the reason."
+	}
+	return ""
 }
 
 // runPhase returns the command's output and why it failed, if it did. An error
@@ -92,12 +135,12 @@ func (r *Runner) runPhase(ctx context.Context, s subject, command string) (outpu
 	if err != nil {
 		return nil, "", err
 	}
-	// A crash may have left the task of an earlier try: it is the same task.
-	if err := r.cfg.Driver.StopTask(ctx, s.release.ID); err != nil {
+	id, err := r.freshTask(ctx, s.release.ID)
+	if err != nil {
 		return nil, "", err
 	}
 	session, err := r.cfg.Driver.StartTask(ctx, driver.Task{
-		ID: s.release.ID, Space: s.app.Space, Name: "release.1", Process: process, Attach: true, Timeout: phaseTime, Peers: s.peers,
+		ID: id, Space: s.app.Space, Name: "release.1", Process: process, Attach: true, Timeout: phaseTime, Peers: s.peers,
 		Labels: driver.Labels{App: s.app.ID, Source: "app", Type: "release"},
 	})
 	if err != nil {
@@ -123,6 +166,24 @@ func (r *Runner) runPhase(ctx context.Context, s subject, command string) (outpu
 	return live.bytes(), failed, nil
 }
 
+// freshTask gives the engine's id for the next try of a phase, after ending
+// what a crash left of the tries before: a task runs once.
+func (r *Runner) freshTask(ctx context.Context, release string) (string, error) {
+	base, err := uuid.Parse(release)
+	if err != nil {
+		return "", fmt.Errorf("release phase: %w", err)
+	}
+	for n := 0; ; n++ {
+		id := uuid.NewHash(sha256.New(), base, []byte("release phase "+strconv.Itoa(n)), 8).String()
+		if err := r.cfg.Driver.StopTask(ctx, id); err != nil {
+			return "", err
+		}
+		if _, there, err := r.ended(ctx, id); err != nil || !there {
+			return id, err
+		}
+	}
+}
+
 // task runs a detached one-off dyno to its end.
 func (r *Runner) task(ctx context.Context, j store.Job) error {
 	var s subject
@@ -146,14 +207,26 @@ func (r *Runner) task(ctx context.Context, j store.Job) error {
 	}
 	exit, err := r.runTask(ctx, s, dyno, command)
 	if err != nil {
-		return err
+		if r.hopeless(ctx, err, dyno.CreatedAt) == "" {
+			return err
+		}
+		exit.Code = cannotRun
 	}
 	return r.record(ctx, &sessions.EndRun{Dyno: dyno.ID, ExitCode: exit.Code}, j)
 }
 
+// Exit codes of one-off dynos that did not run, as shells give them.
+const (
+	cannotRun = 126
+	stopped   = 143
+)
+
 func (r *Runner) runTask(ctx context.Context, s subject, dyno *document.Dyno, command string) (driver.Exit, error) {
 	if exit, ended, err := r.ended(ctx, dyno.ID); err != nil || ended {
 		return exit, err
+	}
+	if dyno.State == apps.Stopping {
+		return driver.Exit{Code: stopped}, nil
 	}
 	process, err := r.cfg.Process(ctx, reconcile.Dyno{
 		App: s.app, Release: s.release, Space: s.space, Command: command, Type: "run", Size: dyno.Size,
@@ -170,7 +243,21 @@ func (r *Runner) runTask(ctx context.Context, s subject, dyno *document.Dyno, co
 		return driver.Exit{}, err
 	}
 	defer session.Close()
+	// It may have been stopped between the look at its state and the start.
+	if x, err := r.dyno(ctx, dyno.ID); err == nil && x.State == apps.Stopping {
+		if err := r.cfg.Driver.StopTask(ctx, dyno.ID); err != nil {
+			return driver.Exit{}, err
+		}
+	}
 	return session.Wait(ctx)
+}
+
+func (r *Runner) dyno(ctx context.Context, id string) (d *document.Dyno, err error) {
+	err = r.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		d, err = store.Get[*document.Dyno](v, id)
+		return err
+	})
+	return d, err
 }
 
 // ended waits for a task that an earlier try has started, if there is one.

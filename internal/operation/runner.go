@@ -36,7 +36,9 @@ type Config struct {
 	Blobs  *blob.Store
 	Log    *slog.Logger
 	Now    func() time.Time
-	// Parallel bounds the jobs that run at once (default 8).
+	// Parallel bounds the jobs that run at once (default 8). One-off dynos and
+	// stops are not counted: the first may run for a day, the second must not
+	// wait for them.
 	Parallel int
 }
 
@@ -46,9 +48,15 @@ type Runner struct {
 	outputs outputs
 
 	mu      sync.Mutex
-	running map[int64]bool
+	running map[int64]claim
 	tries   map[int64]int
 	later   map[int64]time.Time
+}
+
+// claim is a job that runs.
+type claim struct {
+	store.Job
+	cancel context.CancelFunc
 }
 
 // New returns a runner.
@@ -56,7 +64,7 @@ func New(cfg Config) *Runner {
 	if cfg.Parallel == 0 {
 		cfg.Parallel = 8
 	}
-	return &Runner{cfg: cfg, running: map[int64]bool{}, tries: map[int64]int{}, later: map[int64]time.Time{}}
+	return &Runner{cfg: cfg, running: map[int64]claim{}, tries: map[int64]int{}, later: map[int64]time.Time{}}
 }
 
 // by is the runner as an actor; cause is the seq that asked for the job.
@@ -65,6 +73,10 @@ func by(j store.Job) control.By {
 	b.Cause = &j.Seq
 	return b
 }
+
+// maxJobs are looked at in a turn; those of one-off dynos stay for as long as
+// these run.
+const maxJobs = 10_000
 
 // Run looks for jobs at each change until ctx ends, and waits for those that
 // run; they notice ctx too and are done again after the next start.
@@ -75,13 +87,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		changed := r.cfg.Kernel.Changed()
-		jobs, err := r.cfg.Store.Jobs(ctx, 1000)
+		jobs, err := r.cfg.Store.Jobs(ctx, maxJobs)
 		if err != nil && ctx.Err() == nil {
 			r.cfg.Log.Warn("jobs cannot be read", "error", err)
 		}
+		ends := ending(jobs)
 		for _, j := range jobs {
-			if r.take(j) {
-				wg.Go(func() { r.run(ctx, j) })
+			if j.Kind == addons.JobProvision && ends[j.Ref] {
+				continue // it is moot once that is done
+			}
+			if jobCtx, ok := r.take(ctx, j); ok {
+				wg.Go(func() { r.run(jobCtx, j) })
 			}
 		}
 		select {
@@ -94,14 +110,51 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // take claims a job that does not run and is due.
-func (r *Runner) take(j store.Job) bool {
+func (r *Runner) take(ctx context.Context, j store.Job) (context.Context, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[j.ID] || len(r.running) >= r.cfg.Parallel || r.cfg.Now().Before(r.later[j.ID]) {
-		return false
+	if _, ok := r.running[j.ID]; ok || r.cfg.Now().Before(r.later[j.ID]) {
+		return nil, false
 	}
-	r.running[j.ID] = true
-	return true
+	counted := 0
+	for _, x := range r.running {
+		if counts(x.Job) {
+			counted++
+		}
+		if service(j) && service(x.Job) && x.Ref == j.Ref {
+			// A database is not taken down while it is being set up: what was
+			// taken down would be set up again. The setting up is broken off.
+			if j.Kind == addons.JobDeprovision {
+				x.cancel()
+			}
+			return nil, false
+		}
+	}
+	if counts(j) && counted >= r.cfg.Parallel {
+		return nil, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r.running[j.ID] = claim{j, cancel}
+	return ctx, true
+}
+
+// ending are the add-ons that are to be disposed of.
+func ending(jobs []store.Job) map[string]bool {
+	out := map[string]bool{}
+	for _, j := range jobs {
+		if j.Kind == addons.JobDeprovision {
+			out[j.Ref] = true
+		}
+	}
+	return out
+}
+
+func counts(j store.Job) bool {
+	return j.Kind != sessions.JobTask && j.Kind != apps.JobStopInstance && j.Kind != apps.JobStopTask
+}
+
+func service(j store.Job) bool {
+	return j.Kind == addons.JobProvision || j.Kind == addons.JobDeprovision
 }
 
 func (r *Runner) run(ctx context.Context, j store.Job) {
@@ -116,10 +169,16 @@ func (r *Runner) run(ctx context.Context, j store.Job) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	brokenOff := ctx.Err() != nil
+	r.running[j.ID].cancel()
 	delete(r.running, j.ID)
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		delete(r.tries, j.ID)
 		delete(r.later, j.ID)
+		return
+	}
+	if brokenOff || errors.Is(err, errBusy) {
+		r.later[j.ID] = r.cfg.Now().Add(time.Second)
 		return
 	}
 	r.tries[j.ID]++
@@ -129,6 +188,9 @@ func (r *Runner) run(ctx context.Context, j store.Job) {
 
 // errMoot says that a job's subject is gone or past it: nothing is left to do.
 var errMoot = errors.New("nothing is left to do")
+
+// errBusy says that a job has to wait for another.
+var errBusy = errors.New("another job comes first")
 
 // moot marks what the ledger says of a job's subject. What the engine does not
 // find is another matter: it may be there at the next try.
@@ -154,7 +216,8 @@ func (r *Runner) do(ctx context.Context, j store.Job) error {
 	case addons.JobDeprovision:
 		return r.deprovision(ctx, j)
 	case apps.JobStopInstance:
-		return r.cfg.Driver.StopInstance(ctx, j.Ref)
+		// An instance that is not there does not come back under its id.
+		return moot(r.cfg.Driver.StopInstance(ctx, j.Ref))
 	case apps.JobStopTask:
 		return r.cfg.Driver.StopTask(ctx, j.Ref)
 	case sessions.JobTask:

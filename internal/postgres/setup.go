@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -132,19 +133,37 @@ func ReadStats(ctx context.Context, d Dialer, a *document.Addon, caPEM string, a
 	return s, nil
 }
 
-// asConn gives a stream the methods of a net.Conn. Deadlines are the caller's
-// context's: pgx closes the connection when that ends.
+// asConn gives a stream the methods of a net.Conn.
 func asConn(c io.ReadWriteCloser) net.Conn {
 	if conn, ok := c.(net.Conn); ok {
 		return conn
 	}
-	return streamConn{c}
+	return &streamConn{ReadWriteCloser: c}
 }
 
-type streamConn struct{ io.ReadWriteCloser }
+// streamConn ends with its deadline: pgx sets one when the caller's context
+// ends, and does not use the connection after it.
+type streamConn struct {
+	io.ReadWriteCloser
 
-func (streamConn) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "engine"} }
-func (streamConn) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: "engine"} }
-func (streamConn) SetDeadline(time.Time) error      { return nil }
-func (streamConn) SetReadDeadline(time.Time) error  { return nil }
-func (streamConn) SetWriteDeadline(time.Time) error { return nil }
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func (*streamConn) LocalAddr() net.Addr  { return &net.UnixAddr{Name: "engine"} }
+func (*streamConn) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "engine"} }
+
+func (c *streamConn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if !t.IsZero() {
+		c.timer = time.AfterFunc(time.Until(t), func() { c.Close() })
+	}
+	return nil
+}
+
+func (c *streamConn) SetReadDeadline(t time.Time) error  { return c.SetDeadline(t) }
+func (c *streamConn) SetWriteDeadline(t time.Time) error { return c.SetDeadline(t) }
