@@ -47,6 +47,13 @@ func (c *Checkpoints) Run(ctx context.Context) error {
 	}
 }
 
+// Newest gives the newest checkpoint that was released, and its signed form.
+func (c *Checkpoints) Newest() (ledger.Checkpoint, []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Signer.Newest()
+}
+
 // Sign gives the checkpoint over all entries that are durable now, signing it
 // if there is none yet.
 func (c *Checkpoints) Sign(ctx context.Context) (ledger.Checkpoint, []byte, error) {

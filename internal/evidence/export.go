@@ -22,6 +22,7 @@ import (
 	command "github.com/strongroom/strongroom/internal/command/evidence"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
 	"github.com/strongroom/strongroom/internal/store"
@@ -50,12 +51,19 @@ type Request struct {
 	Space      string // name or id
 	From, To   time.Time
 	Recordings bool // include session recordings and command lines, which may hold PHI
+	// Since is a signed checkpoint that the auditor has from before: the pack
+	// then proves that the log only grew since. Empty: none.
+	Since []byte
 }
 
 // Export records the export, calls begin with a file name, and writes the pack
 // to the writer that begin returns.
 func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin func(name string) io.Writer) error {
 	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings}
+	since, err := x.older(q.Since)
+	if err != nil {
+		return err
+	}
 	if _, err := x.cfg.Kernel.Execute(ctx, cmd, by); err != nil {
 		return err
 	}
@@ -63,7 +71,7 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	if err != nil {
 		return err
 	}
-	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed}
+	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, since: since}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -76,6 +84,26 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	return err
 }
 
+// older reads the checkpoint that a pack shall extend, if one was given. It has
+// to be this log's own.
+func (x *Exporter) older(signed []byte) (*ledger.Checkpoint, error) {
+	if len(signed) == 0 {
+		return nil, nil
+	}
+	key, err := note.NewVerifier(x.cfg.Installation.LogKey)
+	if err != nil {
+		return nil, fmt.Errorf("the log's verifier key: %w", err)
+	}
+	c, _, err := ledger.OpenCheckpoint(signed, key)
+	if err != nil {
+		return nil, err
+	}
+	if newest, _ := x.cfg.Checkpoints.Newest(); c.Origin != newest.Origin || c.Size > newest.Size {
+		return nil, fault.New(fault.Invalid, "That checkpoint, over %d entries of %s, is not one that this log released.", c.Size, c.Origin)
+	}
+	return &c, nil
+}
+
 // export is one pack in the making.
 type export struct {
 	*Exporter
@@ -85,6 +113,7 @@ type export struct {
 	space      *document.Space
 	signed     []byte
 	checkpoint ledger.Checkpoint
+	since      *ledger.Checkpoint // that the pack shall extend, or nil
 	period     pack.Period
 	scopes     []string // "" = the installation's own
 	first      int64    // first seq of the period

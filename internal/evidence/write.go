@@ -89,7 +89,14 @@ func (p *export) writeProof(w *pack.Writer) error {
 	if err != nil {
 		return fmt.Errorf("prove the ranges: %w", err)
 	}
-	return w.AddRangeProof(p.ranges, proof)
+	if err := w.AddRangeProof(p.ranges, proof); err != nil || p.since == nil {
+		return err
+	}
+	grew, err := ledger.ProveConsistency(p.checkpoint.Size, p.since.Size, p.cfg.Store.Hashes(p.ctx))
+	if err != nil {
+		return fmt.Errorf("prove that the log only grew: %w", err)
+	}
+	return w.AddConsistency(p.since.Size, grew)
 }
 
 // writeReports writes each provable CSV, and the readable pages made from the

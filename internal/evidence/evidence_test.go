@@ -1,0 +1,569 @@
+package evidence_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/rand"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/config"
+	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/command/releases"
+	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/evidence"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/pack"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// lab is the world with an exporter over it.
+type lab struct {
+	*commandtest.World
+	exporter *evidence.Exporter
+	signing  *control.Checkpoints
+	vkey     string
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{World: commandtest.New(t, commandtest.Noon)}
+	in := *commandtest.Get[*document.Installation](l.World, l.IDs["installation"])
+	origin := ledger.Origin(in.ID, 1)
+	skey, vkey, err := ledger.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.vkey, in.LogKey = vkey, vkey
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ledger.NewSigner(ledger.SignerConfig{
+		Origin: origin, Anchor: ledger.NewFileAnchor(filepath.Join(t.TempDir(), "anchor")), Signers: []note.Signer{signer}, Keys: []note.Verifier{verifier},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
+	l.exporter = evidence.New(evidence.Config{
+		Store: l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
+	})
+	return l
+}
+
+// at is a time after noon.
+func at(d time.Duration) time.Time { return commandtest.Noon.Add(d) }
+
+// export makes a pack as the auditor.
+func (l *lab) export(q evidence.Request) []byte {
+	l.T.Helper()
+	if q.Space == "" {
+		q.Space = "ward"
+	}
+	var buf bytes.Buffer
+	name := ""
+	err := l.exporter.Export(l.T.Context(), l.As("auditor"), q, func(n string) io.Writer { name = n; return &buf })
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	if want := fmt.Sprintf("evidence-ward-%s-%s.zip", q.From.Format("20060102"), q.To.Format("20060102")); name != want {
+		l.T.Errorf("the file is named %q, want %q", name, want)
+	}
+	return buf.Bytes()
+}
+
+func archive(b []byte) pack.Archive {
+	return pack.Archive{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}
+}
+
+// verify checks a pack as an auditor does who has the key, and wants VERIFIED.
+func (l *lab) verify(b []byte, opts pack.Options) *pack.Result {
+	l.T.Helper()
+	opts.Key = l.vkey
+	r, err := pack.Verify(l.T.Context(), bytes.NewReader(b), int64(len(b)), opts)
+	if err != nil {
+		l.T.Fatalf("verify: %v", err)
+	}
+	if r.Verdict != pack.Verified {
+		l.T.Fatalf("verdict %s: %+v", r.Verdict, r.Checks)
+	}
+	return r
+}
+
+// details are the sentences of a group of checks.
+func details(r *pack.Result, group pack.Group) string {
+	for _, c := range r.Checks {
+		if c.Group == group {
+			return strings.Join(c.Details, "; ")
+		}
+	}
+	return ""
+}
+
+// members gives the files of a pack.
+func members(t *testing.T, b []byte) map[string]string {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[f.Name] = string(content)
+	}
+	return out
+}
+
+func rows(t *testing.T, files map[string]string, report string) [][]string {
+	t.Helper()
+	text, ok := files["reports/"+report+".csv"]
+	if !ok {
+		t.Fatalf("there is no report %s", report)
+	}
+	list, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// cell finds a column by its title.
+func cell(t *testing.T, list [][]string, row int, title string) string {
+	t.Helper()
+	i := slices.Index(list[0], title)
+	if i < 0 {
+		t.Fatalf("no column %q in %v", title, list[0])
+	}
+	return list[row][i]
+}
+
+// TestPack exports a period with everything in it and checks it with the
+// verifier's own code.
+func TestPack(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	before := l.Size()
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour), Recordings: true})
+	r := l.verify(b, pack.Options{})
+	if r.Size != before+1 || r.Installation != l.IDs["installation"] {
+		t.Errorf("%+v", r)
+	}
+	if got := details(r, pack.OpeningGroup); !strings.Contains(got, "proven from the log's first entry, 0 documents") {
+		t.Errorf("opening state: %s", got)
+	}
+	if got := commandtest.Actions(l.Since(before)); !slices.Equal(got, []string{"evidence.export", "evidence.issue"}) {
+		t.Errorf("recorded as %v", got)
+	}
+	p := commandtest.Find[*document.Pack](l.World, "scope", l.IDs["space:ward"])
+	if len(p) != 1 || !strings.HasPrefix(p[0].Manifest, "sha256:") {
+		t.Errorf("%+v", p)
+	}
+
+	files := members(t, b)
+	live := rows(t, files, "deployments")
+	if len(live) != 4 { // v1 before the build, v2, and v4 with the database
+		t.Fatalf("deployments: %v", live)
+	}
+	if cell(t, live, 2, "commit") != strings.Repeat("1", 40) || cell(t, live, 2, "approved by") != "approver@example.org" || cell(t, live, 2, "pushed by") != "dev@example.org" {
+		t.Errorf("deployment %v", live[2])
+	}
+	if s := rows(t, files, "sessions"); len(s) != 4 {
+		t.Errorf("sessions: %v", s)
+	}
+	grants := rows(t, files, "grants")
+	if !slices.ContainsFunc(grants, func(row []string) bool { return slices.Contains(row, "approver@example.org") }) || len(grants) != 7 {
+		t.Errorf("grants: %v", grants)
+	}
+	// The recording was asked for; the build log is never part of a pack.
+	recording := commandtest.Get[*document.Session](l.World, l.IDs["session:closed"]).Recording
+	if text := files["blobs/"+strings.TrimPrefix(recording, "sha256:")]; !strings.Contains(text, "hello") {
+		t.Errorf("the recording: %q", text)
+	}
+	if got := details(r, pack.BlobsGroup); !strings.Contains(got, "1 blobs match") || !strings.Contains(got, "not part of the pack") {
+		t.Errorf("blobs: %s", got)
+	}
+
+	// Without the key there is no VERIFIED, and with another one none at all.
+	other, err := pack.Verify(t.Context(), bytes.NewReader(b), int64(len(b)), pack.Options{})
+	if err != nil || other.Verdict != pack.Consistent {
+		t.Errorf("without the key: %v, %v", other, err)
+	}
+	var refusal *pack.Refusal
+	if _, err := pack.Verify(t.Context(), bytes.NewReader(b), int64(len(b)), pack.Options{Key: newLab(t).vkey}); !errors.As(err, &refusal) {
+		t.Errorf("with another key: %v", err)
+	}
+}
+
+func TestRecordingsStayWhereTheyAre(t *testing.T) {
+	l := newLab(t)
+	ward := l.IDs["space:ward"]
+	ref, err := l.Blobs.Put(t.Context(), &ward, strings.NewReader("psql -c 'PHI-CANARY'"), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Do(&sessions.Run{App: "clinic", Command: ledger.Blob{SHA256: ref.SHA256, Size: ref.Size, MediaType: "text/plain", Role: "command"}}, l.As("dev"))
+	l.Set(at(2 * time.Hour))
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
+	r := l.verify(b, pack.Options{})
+	for name, content := range members(t, b) {
+		if strings.HasPrefix(name, "blobs/") || strings.Contains(content, "PHI-CANARY") {
+			t.Errorf("%s is in the pack", name)
+		}
+	}
+	if got := details(r, pack.BlobsGroup); !strings.Contains(got, "3 blobs left out") && !strings.Contains(got, "not asked for") {
+		t.Errorf("blobs: %s", got)
+	}
+}
+
+// TestPeriodsFollow makes packs of three periods in a row: each proves that it
+// begins as the one before ended, and that the log only grew.
+func TestPeriodsFollow(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(time.Hour))
+	l.Do(&config.Set{App: "clinic", Values: map[string]*secret.Value{"SECOND": commandtest.Value("x")}}, l.As("dev")) // exactly at the boundary
+	l.Set(at(90 * time.Minute))
+	doomed := &apps.Create{Name: "doomed", Space: "ward", Domain: "apps.localhost"}
+	l.Do(doomed, l.As("dev"))
+	l.Set(at(2 * time.Hour))
+	first := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
+	one := l.verify(first, pack.Options{})
+	_, since := l.signing.Newest()
+
+	l.Set(at(3 * time.Hour))
+	l.Do(&apps.Destroy{Identity: "doomed"}, l.As("owner"))
+	l.Do(&releases.Approve{App: "clinic", Identity: "v3"}, l.As("approver"))
+	l.Do(&teams.RevokeRole{Team: "care", Email: "viewer@example.org"}, l.As("owner"))
+	l.Set(at(4 * time.Hour))
+	again := &apps.Create{Name: "doomed", Space: "ward", Domain: "apps.localhost"} // another app of the name
+	l.Do(again, l.As("dev"))
+	l.Set(at(5 * time.Hour))
+	second := l.export(evidence.Request{From: at(time.Hour), To: at(210 * time.Minute), Since: since})
+	previous := archive(first)
+	two := l.verify(second, pack.Options{Previous: &previous, Since: since})
+	if got := details(two, pack.OpeningGroup); !strings.Contains(got, "equal to the closing state of the previous pack") {
+		t.Errorf("opening state: %s", got)
+	}
+	if got := details(two, pack.HeadersGroup); !strings.Contains(got, fmt.Sprintf("extends the checkpoint over %d entries", one.Size)) {
+		t.Errorf("headers: %s", got)
+	}
+	inFirst, inSecond := members(t, first), members(t, second)
+	if strings.Contains(inFirst["reports/config-changes.csv"], "SECOND") || !strings.Contains(inSecond["reports/config-changes.csv"], "SECOND") {
+		t.Error("what happened exactly at the boundary is not in the later period, or in both")
+	}
+
+	l.Set(at(6 * time.Hour))
+	third := l.export(evidence.Request{From: at(210 * time.Minute), To: at(5 * time.Hour)})
+	previous = archive(second)
+	l.verify(third, pack.Options{Previous: &previous})
+	// An empty period is one too.
+	l.Set(at(8 * time.Hour))
+	empty := l.export(evidence.Request{From: at(7 * time.Hour), To: at(7*time.Hour + time.Second)})
+	l.verify(empty, pack.Options{})
+
+	// The pack of another period is no previous one.
+	previous = archive(first)
+	var refusal *pack.Refusal
+	if _, err := pack.Verify(t.Context(), bytes.NewReader(third), int64(len(third)), pack.Options{Key: l.vkey, Previous: &previous}); !errors.As(err, &refusal) || refusal.Check != pack.OpeningGroup {
+		t.Errorf("with a gap between the periods: %v", err)
+	}
+	// A pack that was not asked to prove growth does not pretend to.
+	if _, err := pack.Verify(t.Context(), bytes.NewReader(third), int64(len(third)), pack.Options{Key: l.vkey, Since: since}); !errors.As(err, &refusal) || refusal.Check != pack.HeadersGroup {
+		t.Errorf("without a consistency proof: %v", err)
+	}
+	last := l.export(evidence.Request{From: at(7 * time.Hour), To: at(7*time.Hour + time.Second), Since: since})
+	l.verify(last, pack.Options{Since: since})
+}
+
+func TestSinceIsThisLogs(t *testing.T) {
+	l, other := newLab(t), newLab(t)
+	if _, _, err := other.signing.Sign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, foreign := other.signing.Newest()
+	l.Set(at(2 * time.Hour))
+	before := l.Size()
+	for _, since := range [][]byte{foreign, []byte("x")} {
+		err := l.exporter.Export(t.Context(), l.As("auditor"), evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour), Since: since}, func(string) io.Writer {
+			t.Error("a pack was begun")
+			return io.Discard
+		})
+		if fault.Of(err) != fault.Invalid {
+			t.Errorf("%v, want invalid", err)
+		}
+	}
+	if l.Size() != before {
+		t.Error("it was recorded")
+	}
+}
+
+// TestTampering alters a pack's bodies, as somebody would who has the zip only.
+func TestTampering(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name == "ledger/bodies" {
+			content = bytes.Replace(content, []byte("approver@example.org"), []byte("somebody@example.org"), 1)
+		}
+		o, err := w.Create(f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Write(content) //nolint:errcheck // a buffer
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var refusal *pack.Refusal
+	if _, err := pack.Verify(t.Context(), bytes.NewReader(out.Bytes()), int64(out.Len()), pack.Options{Key: l.vkey}); !errors.As(err, &refusal) {
+		t.Errorf("%v, want a refusal", err)
+	}
+}
+
+// TestNothingOfOthers has another team work in its own space meanwhile.
+func TestNothingOfOthers(t *testing.T) {
+	l := newLab(t)
+	l.Do(&apps.Update{Identity: "other", Name: ptr("their-secret-project")}, l.As("stranger"))
+	l.Do(&config.Set{App: "their-secret-project", Values: map[string]*secret.Value{"THEIR_VAR": commandtest.Value("x")}}, l.As("stranger"))
+	l.Do(&spaces.SetTrusted{Identity: "attic", Rules: []document.TrustedIP{{Source: "203.0.113.0/24", Action: "allow"}}}, l.As("stranger"))
+	l.Set(at(2 * time.Hour))
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour), Recordings: true})
+	r := l.verify(b, pack.Options{})
+	if got := details(r, pack.BodiesGroup); !regexp.MustCompile(`\d+ entries of other scopes`).MatchString(got) {
+		t.Errorf("bodies: %s", got)
+	}
+	for name, content := range members(t, b) {
+		for _, theirs := range []string{"their-secret-project", "THEIR_VAR", "203.0.113.0/24", `"attic"`, "rivals", l.IDs["app:other"]} {
+			if strings.Contains(content, theirs) {
+				t.Errorf("%s tells %q", name, theirs)
+			}
+		}
+		if name != "ledger/headers" && strings.Contains(content, l.IDs["space:attic"]) {
+			t.Errorf("%s names another space", name)
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestNoSecrets looks for every secret of the world in every member of a pack.
+func TestNoSecrets(t *testing.T) {
+	l := newLab(t)
+	canaries := map[string]string{"a config var": "CANARY-config", "a password": "CANARY a long password"}
+	l.Do(&config.Set{App: "clinic", Values: map[string]*secret.Value{"API_KEY": commandtest.Value(canaries["a config var"])}}, l.As("dev"))
+	l.Account("secretive", canaries["a password"])
+	l.Do(&people.Login{Email: "secretive@example.org", Password: *commandtest.Value(canaries["a password"])}, control.By{Actor: ledger.Actor{Kind: ledger.AnonymousActor}, Via: ledger.ViaAPI})
+	for name, token := range l.Tokens {
+		canaries["the token of "+name] = strings.TrimPrefix(token, people.TokenPrefix)
+	}
+	addon := commandtest.Get[*document.Addon](l.World, l.IDs["addon"])
+	ward := commandtest.Get[*document.Space](l.World, l.IDs["space:ward"])
+	for name, s := range map[string]document.Sealed{"a volume's key": *addon.VolumeKey, "the superuser's password": *addon.Admin, "a role's password": addon.Roles[0].Password, "the authority's key": *ward.CAKey} {
+		v, err := l.Keyring.Open(t.Context(), s.ID, s.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		canaries[name] = string(v.Reveal())
+		sealed, err := l.Store.Sealed(t.Context(), s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		canaries[name+", sealed"] = string(sealed.Ciphertext)
+	}
+	wrapped, err := l.Store.WrappedKey(t.Context(), ward.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canaries["the space's wrapped key"] = string(wrapped.Wrapped)
+	l.Set(at(2 * time.Hour))
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour), Recordings: true})
+	l.verify(b, pack.Options{})
+	for name, content := range members(t, b) {
+		for what, canary := range canaries {
+			if strings.Contains(content, canary) {
+				t.Errorf("%s tells %s", name, what)
+			}
+		}
+		if strings.Contains(content, "PRIVATE KEY") {
+			t.Errorf("%s holds a private key", name)
+		}
+	}
+}
+
+// TestMaliciousNames puts markup and formulas wherever people can write: pages
+// show it as text, and spreadsheets do not run it.
+func TestMaliciousNames(t *testing.T) {
+	l := newLab(t)
+	const script, img, formula = `<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `=cmd|' /C calc'!A1`
+	by := l.As("dev")
+	by.Reason, by.Actor.UserAgent, by.RequestID = script, img, `</td>`+script
+	l.Do(&config.Set{App: "clinic", Values: map[string]*secret.Value{"X": commandtest.Value("1")}}, by)
+	l.Do(&sessions.Open{App: "clinic", Dyno: `run.1` + script, Type: img}, by)
+	l.Do(&people.CreateAccount{Email: "evil@example.org", Name: formula}, l.As("root"))
+	l.Do(&people.CreateAccount{Email: "evil2@example.org", Name: `'"` + script}, l.As("root"))
+	l.Do(&people.CreateToken{Description: formula}, by)
+	l.Do(&spaces.RecordAttempt{Scope: l.IDs["space:ward"], Name: script, From: img, Target: `javascript:alert(1)`, Result: script}, commandtest.Platform)
+	owner := l.As("owner")
+	owner.Reason = img
+	l.Do(&teams.GrantRole{Team: "care", Email: "evil@example.org", Role: authz.Viewer}, owner)
+	l.Set(at(2 * time.Hour))
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
+	l.verify(b, pack.Options{})
+	files := members(t, b)
+	shown := 0
+	for name, content := range files {
+		if !strings.HasSuffix(name, ".html") {
+			continue
+		}
+		if strings.Contains(content, "<script") || strings.Contains(content, "<img") || strings.Contains(content, "</td></td>") {
+			t.Errorf("%s has markup of somebody's", name)
+		}
+		if regexp.MustCompile(`(?i)(src|href|action)\s*=\s*["']?\s*(https?:|//|javascript:)`).MatchString(content) {
+			t.Errorf("%s leads out of the pack", name)
+		}
+		if strings.Contains(content, "&lt;script&gt;") {
+			shown++
+		}
+	}
+	if shown < 3 {
+		t.Errorf("only %d pages show what was written", shown)
+	}
+	users := rows(t, files, "users")
+	if !slices.ContainsFunc(users, func(row []string) bool { return slices.Contains(row, "'"+formula) }) {
+		t.Errorf("users: %v", users)
+	}
+	for name, content := range files {
+		if !strings.HasSuffix(name, ".csv") {
+			continue
+		}
+		list, err := csv.NewReader(strings.NewReader(content)).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, row := range list {
+			for _, c := range row {
+				if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
+					t.Errorf("%s: a spreadsheet runs %q", name, c)
+				}
+			}
+		}
+	}
+}
+
+// TestPages are whole: each link leads to a member of the pack.
+func TestPages(t *testing.T) {
+	l := newLab(t)
+	l.Do(&spaces.RecordAttempt{Scope: l.IDs["space:ward"], Name: "connect", From: "attic-probe", Target: "10.0.0.1", Refused: true, Result: "timed out", Count: 3}, commandtest.Platform)
+	l.Set(at(2 * time.Hour))
+	files := members(t, l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)}))
+	link := regexp.MustCompile(`href="([^"#]+)"`)
+	pages := 0
+	for name, content := range files {
+		if !strings.HasSuffix(name, ".html") {
+			continue
+		}
+		pages++
+		for _, m := range link.FindAllStringSubmatch(content, -1) {
+			if to := filepath.Join(filepath.Dir(name), m[1]); files[to] == "" {
+				t.Errorf("%s leads to %s, which is not there", name, m[1])
+			}
+		}
+		if !strings.Contains(content, ledger.Fingerprint(l.vkey)) || strings.Contains(content, "<no value>") || strings.Contains(content, "ZgotmplZ") {
+			t.Errorf("%s is not whole", name)
+		}
+	}
+	if pages != len(evidence.Definitions)+3 {
+		t.Errorf("%d pages for %d reports", pages, len(evidence.Definitions))
+	}
+	if page := files["reports/isolation.html"]; !strings.Contains(page, "refused") || !strings.Contains(page, "clinic") || !strings.Contains(page, "records") {
+		t.Error("the isolation report does not tell what it has to")
+	}
+}
+
+func TestWhoMayExport(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	for who, kind := range map[string]fault.Kind{"dev": fault.Forbidden, "viewer": fault.Forbidden, "collab": fault.NotFound, "stranger": fault.NotFound} {
+		before := l.Size()
+		err := l.exporter.Export(t.Context(), l.As(who), evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour)}, func(string) io.Writer {
+			t.Errorf("a pack was begun for %s", who)
+			return io.Discard
+		})
+		if fault.Of(err) != kind {
+			t.Errorf("%s: %v, want %s", who, err, kind)
+		}
+		if lines := l.Since(before); len(lines) != 1 || lines[0].Scope != l.IDs["space:ward"] || lines[0].Outcome != ledger.Denied {
+			t.Errorf("%s: recorded as %v", who, lines)
+		}
+	}
+}
+
+// brokenPipe is a client that leaves in the middle.
+type brokenPipe struct{ n int }
+
+func (w *brokenPipe) Write(p []byte) (int, error) {
+	if w.n -= len(p); w.n < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+// TestClientLeaves does not record the issue of a pack that was not written.
+func TestClientLeaves(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	before := l.Size()
+	err := l.exporter.Export(t.Context(), l.As("auditor"), evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour)}, func(string) io.Writer { return &brokenPipe{5000} })
+	if err == nil {
+		t.Error("half a pack was taken for whole")
+	}
+	if got := commandtest.Actions(l.Since(before)); !slices.Equal(got, []string{"evidence.export"}) {
+		t.Errorf("recorded as %v", got)
+	}
+}
