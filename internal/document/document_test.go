@@ -192,7 +192,8 @@ func TestKeys(t *testing.T) {
 }
 
 // TestCorpus decodes a document of each kind as each release wrote it. A file
-// that exists is never written again: ledgers with such documents exist.
+// that exists is never written again: ledgers with such documents exist, once
+// the release is out.
 func TestCorpus(t *testing.T) {
 	if *update {
 		addCorpus(t)
