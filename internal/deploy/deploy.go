@@ -33,7 +33,7 @@ type Config struct {
 	reconcile.Processes
 	Kernel *control.Kernel
 	Blobs  *blob.Store
-	Build  *build.Builder
+	Build  Builder
 	// Space is the id of the space whose network builds use.
 	Space string
 	// Authenticate gives the actor behind a request, via git.
@@ -41,6 +41,11 @@ type Config struct {
 	// WebURL is where an app's default domain is reached, for the pusher.
 	WebURL func(app string) string
 	Log    *slog.Logger
+}
+
+// Builder makes an image of a source; build.Builder does.
+type Builder interface {
+	Build(ctx context.Context, in build.Input, out io.Writer) (build.Result, error)
 }
 
 // Deployer implements git.Gate and git.Deployer.
@@ -78,7 +83,9 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	result, buildErr := d.build(ctx, push, start.Build, io.MultiWriter(out, &log))
 	finish := &releases.FinishBuild{ID: start.Build.ID}
 	if err := d.keep(ctx, start.Build.Space, finish, log.Bytes(), result); err != nil {
-		return err
+		// What cannot be proven is not released; that the build ended is on
+		// record all the same.
+		finish, buildErr = &releases.FinishBuild{ID: start.Build.ID}, err
 	}
 	if buildErr != nil {
 		d.cfg.Log.Warn("build failed", "app", push.Repo.Name, "build", start.Build.ID, "error", buildErr)
@@ -92,7 +99,43 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	if buildErr != nil {
 		return buildErr
 	}
+	if finish.Release == nil { // the pusher lost the right to deploy meanwhile
+		return fault.New(fault.Forbidden, "%s", finish.Failed)
+	}
 	d.tell(out, push, finish)
+	return nil
+}
+
+// Recover ends on record the builds that a stop of the server broke off. Call
+// it before serving.
+func (d *Deployer) Recover(ctx context.Context) error {
+	var broken []*document.Build
+	if err := d.cfg.Store.Read(ctx, func(v store.View) error {
+		apps, err := store.Find[*document.App](v, "all", "")
+		if err != nil {
+			return err
+		}
+		for _, a := range apps {
+			builds, err := store.Find[*document.Build](v, "app", a.ID)
+			if err != nil {
+				return err
+			}
+			for _, b := range builds {
+				if b.Status == document.BuildPending {
+					broken = append(broken, b)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, b := range broken {
+		end := &releases.FinishBuild{ID: b.ID, Failed: "The server stopped while it ran. Push again."}
+		if _, err := d.cfg.Kernel.Execute(ctx, end, control.System("build", ledger.ViaGit)); err != nil && fault.Of(err) != fault.Conflict && fault.Of(err) != fault.NotFound {
+			return fmt.Errorf("end the build %s: %w", b.ID, err)
+		}
+	}
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (d *deploys) prepare(ctx context.Context) error {
 	if err := d.p.driver.EnsureSpace(ctx, space); err != nil {
 		return fmt.Errorf("the builds' network: %w", err)
 	}
-	h, err := d.handler(space.ID, digests["build"])
+	h, err := d.handler(ctx, space.ID, digests["build"])
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (d *deploys) buildSpace() driver.Space {
 	}
 }
 
-func (d *deploys) handler(space, buildImage string) (*git.Handler, error) {
+func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.Handler, error) {
 	p := d.p
 	key, err := p.buildKey()
 	if err != nil {
@@ -158,6 +158,9 @@ func (d *deploys) handler(space, buildImage string) (*git.Handler, error) {
 		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Log: p.log,
 		Authenticate: p.authenticate, WebURL: p.webURL,
 	})
+	if err := deployer.Recover(ctx); err != nil {
+		return nil, err
+	}
 	return git.New(git.Config{Root: p.cfg.serverPath("git"), Log: p.log}, deployer, deployer)
 }
 
