@@ -83,8 +83,11 @@ func (d *Desk) Redeem(ctx context.Context, secret string, remote netip.Addr) (ga
 	}
 	a, err := d.start(ctx, p, open.Session)
 	if err != nil {
-		// What was opened is closed: nothing ran, nothing was typed.
-		d.close(ctx, &sessions.Close{ID: open.Session.ID, Why: "could not start"})
+		// What was opened is closed, also if the client has left: nothing ran,
+		// nothing was typed.
+		if cerr := d.close(context.WithoutCancel(ctx), &sessions.Close{ID: open.Session.ID, Why: "could not start"}); cerr != nil {
+			d.cfg.Log.Error("the end of a session that did not start was not recorded", "session", open.Session.ID, "error", cerr)
+		}
 		d.endRun(p.Dyno.ID, 1)
 		return gateway.Attachment{}, err
 	}
@@ -106,9 +109,15 @@ func (d *Desk) start(ctx context.Context, p Offer, s *document.Session) (gateway
 		}
 		return gateway.Attachment{}, err
 	}
+	withdrawn := make(chan struct{})
+	watching, stop := context.WithCancel(context.Background())
+	go d.watch(watching, s.By, s.App, withdrawn)
 	return gateway.Attachment{
-		ID: s.ID, Session: session, Recording: rec, TTY: p.TTY,
-		Close: func(ctx context.Context, end gateway.Ending) error { return d.ended(ctx, p, s, end) },
+		ID: s.ID, Session: session, Recording: rec, TTY: p.TTY, Done: withdrawn,
+		Close: func(ctx context.Context, end gateway.Ending) error {
+			stop()
+			return d.ended(ctx, p, s, end)
+		},
 	}, nil
 }
 
@@ -199,20 +208,49 @@ func (d *Desk) Recover(ctx context.Context) error {
 		return err
 	}
 	for _, s := range open {
-		c := &sessions.Close{ID: s.ID, Interrupted: true, Why: recording.Interrupted}
-		if r := sealed[s.ID]; r != nil {
-			c.Recording, c.Bytes = recordingBlob(r), r.In+r.Out
-		}
-		if err := d.close(ctx, c); err != nil {
+		if err := d.close(ctx, interrupted(s.ID, sealed[s.ID])); err != nil {
 			return fmt.Errorf("close the interrupted session %s: %w", s.ID, err)
 		}
 	}
-	for id := range sealed {
-		if err := d.cfg.Recorder.Remove(id); err != nil {
-			d.cfg.Log.Warn("the working file of a recording was not removed", "session", id, "error", err)
+	for id, r := range sealed {
+		if err := d.keep(ctx, id, r); err != nil {
+			return fmt.Errorf("keep the recording of the session %s: %w", id, err)
 		}
 	}
 	return d.recoverRuns(ctx)
+}
+
+func interrupted(id string, r *recording.Sealed) *sessions.Close {
+	c := &sessions.Close{ID: id, Interrupted: true, Why: recording.Interrupted}
+	if r != nil {
+		c.Recording, c.Bytes = recordingBlob(r), r.In+r.Out
+	}
+	return c
+}
+
+// keep removes the working file of a recording once the session names the
+// recording: one that ended while it could not be sealed does not yet.
+func (d *Desk) keep(ctx context.Context, id string, r *recording.Sealed) error {
+	var s *document.Session
+	err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		s, err = store.Get[*document.Session](v, id)
+		return err
+	})
+	switch {
+	case fault.Of(err) == fault.NotFound:
+		d.cfg.Log.Error("a recording is of no session on record and is kept", "session", id)
+		return nil
+	case err != nil:
+		return err
+	case s.Recording == "":
+		if err := d.close(ctx, interrupted(id, r)); err != nil {
+			return err
+		}
+	}
+	if err := d.cfg.Recorder.Remove(id); err != nil {
+		d.cfg.Log.Warn("the working file of a recording was not removed", "session", id, "error", err)
+	}
+	return nil
 }
 
 // recoverRuns ends the attached one-off dynos whose terminals are gone.

@@ -44,8 +44,10 @@ func (d *Desk) Authorize(_ context.Context, _ string, key ssh.PublicKey, remote 
 		return gateway.Tunnel{}, fault.New(fault.Unauthenticated, "no such key")
 	}
 	var id string
+	withdrawn := make(chan struct{})
+	watching, stop := context.WithCancel(context.Background())
 	return gateway.Tunnel{
-		ID: name, Host: t.host, Port: postgres.Port,
+		ID: name, Host: t.host, Port: postgres.Port, Done: withdrawn,
 		Open: func(ctx context.Context) error {
 			if _, ok := d.tunnels.Take(name); !ok {
 				return fault.New(fault.Unauthenticated, "the key was used")
@@ -57,12 +59,14 @@ func (d *Desk) Authorize(_ context.Context, _ string, key ssh.PublicKey, remote 
 				return err
 			}
 			id = open.Session.ID
+			go d.watch(watching, t.by.Actor.ID, t.app, withdrawn)
 			return nil
 		},
 		Dial: func(ctx context.Context) (io.ReadWriteCloser, error) {
 			return d.cfg.Driver.Dial(ctx, t.addon, postgres.Port)
 		},
 		Close: func(ctx context.Context, end gateway.TunnelEnding) error {
+			stop()
 			return d.close(ctx, &sessions.Close{
 				ID: id, Bytes: end.In + end.Out, Why: fmt.Sprintf("%s after %d connections", end.Reason, end.Channels),
 			})

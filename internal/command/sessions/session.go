@@ -175,9 +175,17 @@ func (c *Close) Aim(v store.View) (control.Aim, error) {
 	}, nil
 }
 
-// Decide is for sessions that are open.
+// Decide is for sessions that are open, and for recordings that could be sealed
+// only after their session had ended.
 func (c *Close) Decide(_ store.View, _ control.By, now time.Time, d *control.Decision) error {
 	s := c.session
+	if s.State != document.SessionOpen && s.Recording == "" && c.Recording != nil {
+		s.Recording, s.Bytes = c.Recording.SHA256, c.Bytes
+		d.Blobs = append(d.Blobs, *c.Recording)
+		d.Note("why", "its recording was sealed later")
+		d.Put(s)
+		return nil
+	}
 	if s.State != document.SessionOpen {
 		return fault.New(fault.Conflict, "The session is %s already.", s.State)
 	}
