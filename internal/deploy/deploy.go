@@ -74,7 +74,11 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	if !ok {
 		return fmt.Errorf("deploy: the push has no actor")
 	}
-	start := &releases.StartBuild{App: push.Repo.App, Commit: push.Commit}
+	brings, err := d.brings(ctx, push)
+	if err != nil {
+		return err
+	}
+	start := &releases.StartBuild{App: push.Repo.App, Commit: push.Commit, Brings: brings}
 	seq, err := d.cfg.Kernel.Execute(ctx, start, by)
 	if err != nil {
 		return err
@@ -104,6 +108,29 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	}
 	d.tell(out, push, finish)
 	return nil
+}
+
+// brings lists the commits that the push brings over the code that is live.
+func (d *Deployer) brings(ctx context.Context, push git.Push) ([]releases.Commit, error) {
+	var live string
+	if err := d.cfg.Store.Read(ctx, func(v store.View) error {
+		current, err := store.Find[*document.Release](v, "current", push.Repo.App)
+		for _, r := range current {
+			live = r.Commit
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	commits, err := push.Commits(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	var out []releases.Commit
+	for _, c := range commits {
+		out = append(out, releases.Commit(c))
+	}
+	return out, nil
 }
 
 // Recover ends on record the builds that a stop of the server broke off. Call

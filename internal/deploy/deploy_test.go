@@ -195,6 +195,9 @@ func TestPush(t *testing.T) {
 	if !strings.Contains(out, "Node.js app detected") || !strings.Contains(out, "waits for the approval of a second person") || !strings.Contains(out, "releases:approve v6 --app clinic") {
 		t.Errorf("the pusher is told: %s", out)
 	}
+	if b := l.newest(); !slices.Equal(b.Authors, []string{"a@example.org"}) {
+		t.Errorf("written by %q", b.Authors)
+	}
 	if in := l.builder.in; in.Commit != commit || in.App != l.IDs["app:clinic"] || in.Space != "builds" || !slices.Contains(l.builder.files, "package.json") {
 		t.Errorf("built %+v of %v", in, l.builder.files)
 	}

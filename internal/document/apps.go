@@ -163,6 +163,9 @@ type Build struct {
 	Commit    string `json:"commit"` // git object id
 	By        string `json:"by"`     // account that pushed
 	ByEmail   string `json:"by_email"`
+	// Authors are the addresses of those who wrote or pushed what it brings
+	// over the code that was live.
+	Authors   []string `json:"authors,omitempty"`
 	Status    string `json:"status"`
 	Slug      string `json:"slug"`
 	Buildpack string `json:"buildpack"`
@@ -234,6 +237,7 @@ type Release struct {
 	Description string     `json:"description"`
 	By          string     `json:"by"`
 	ByEmail     string     `json:"by_email"`
+	Authors     []string   `json:"authors,omitempty"` // as the build's
 	Status      string     `json:"status"`
 	Current     bool       `json:"current"`
 	Required    int        `json:"required"` // approvals that policy asked for

@@ -39,7 +39,7 @@ var when = []pack.Column{{"time", "/header/time"}, {"action", "/body/action"}, {
 var Definitions = []Definition{
 	{
 		Name: "deployments", Title: "Deployments",
-		Says:    "Which code went live, when, who pushed it, who approved it, and what it replaced.",
+		Says:    "Which code went live, when, who wrote, pushed and approved it, and what it replaced.",
 		Covers:  "every release of an app in scope that became current in the period",
 		Actions: []string{"release.live"},
 		Columns: columns([]pack.Column{
@@ -52,6 +52,7 @@ var Definitions = []Definition{
 			{"sbom", "/body/changes/0/doc/sbom"},
 			{"provenance", "/body/changes/0/doc/provenance"},
 			{"pushed by", "/body/changes/0/doc/by_email"},
+			{"written by", "/body/changes/0/doc/authors"},
 			{"approvals required", "/body/changes/0/doc/required"},
 			{"approved by", "/body/changes/0/doc/approvals/0/email"},
 			{"approved at", "/body/changes/0/doc/approvals/0/at"},

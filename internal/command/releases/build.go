@@ -15,6 +15,7 @@ import (
 // StartBuild records that somebody pushed a commit.
 type StartBuild struct {
 	App, Commit string
+	Brings      []Commit        // what it brings over the live code, newest first
 	Build       *document.Build // the result
 
 	app *document.App
@@ -32,11 +33,15 @@ func (c *StartBuild) Aim(v store.View) (control.Aim, error) {
 	return apps.Aim(c.app, authz.AppDeploy), nil
 }
 
-// Decide makes the build; its author is the pusher.
-func (c *StartBuild) Decide(_ store.View, by control.By, _ time.Time, d *control.Decision) error {
+// Decide makes the build in the pusher's name.
+func (c *StartBuild) Decide(v store.View, by control.By, _ time.Time, d *control.Decision) error {
+	authors, err := authors(v, c.app, c.Brings)
+	if err != nil {
+		return err
+	}
 	c.Build = &document.Build{
 		Base: document.Base{ID: document.NewID()}, App: c.app.ID, Space: c.app.Space, Commit: c.Commit,
-		By: by.Actor.ID, ByEmail: by.Actor.Email, Status: document.BuildPending,
+		By: by.Actor.ID, ByEmail: by.Actor.Email, Authors: authors, Status: document.BuildPending,
 	}
 	d.Note("commit", c.Commit)
 	d.Put(c.Build)
@@ -136,7 +141,7 @@ func (c *FinishBuild) release(v store.View, slug *document.Slug, now time.Time, 
 	}
 	c.Release, err = Release(pending{v, slug}, Cut{
 		App: c.app, Description: "Deploy " + short(c.Build.Commit), Slug: slug, ConfigRev: rev,
-		By: c.Build.By, ByEmail: c.Build.ByEmail, Code: true,
+		By: c.Build.By, ByEmail: c.Build.ByEmail, Authors: c.Build.Authors, Code: true,
 	}, now, d)
 	return err
 }

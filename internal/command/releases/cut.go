@@ -28,7 +28,8 @@ type Cut struct {
 	Description string
 	Slug        *document.Slug // nil = the current one's
 	ConfigRev   int64          // revision of the app's config that it runs with
-	By, ByEmail string         // the author
+	By, ByEmail string         // who pushes or asks
+	Authors     []string       // addresses of those who wrote the code
 	Code        bool           // new code, as opposed to new config
 	Rollback    int            // version that it goes back to
 }
@@ -46,7 +47,7 @@ func Release(v store.View, c Cut, now time.Time, d *control.Decision) (*document
 	}
 	r := &document.Release{
 		Base: document.Base{ID: document.NewID()}, App: c.App.ID, Space: c.App.Space, Version: 1 + newest(list),
-		ConfigRev: c.ConfigRev, Description: c.Description, By: c.By, ByEmail: c.ByEmail, Rollback: c.Rollback,
+		ConfigRev: c.ConfigRev, Description: c.Description, By: c.By, ByEmail: c.ByEmail, Authors: c.Authors, Rollback: c.Rollback,
 		Approvals: []document.Approval{}, Code: c.Code,
 	}
 	if err := withSlug(v, r, c.Slug, current(list)); err != nil {

@@ -2,6 +2,7 @@ package releases
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 func (c *Approve) second(v store.View, by control.By) error {
 	if by.Actor.ID == c.Release.By {
 		return fault.New(fault.Forbidden, "You pushed this release: a second person must approve it.")
+	}
+	if slices.Contains(c.Release.Authors, by.Actor.Email) {
+		return fault.New(fault.Forbidden, "You wrote or pushed part of this release: somebody who did not must approve it.")
 	}
 	ok, err := authz.Allowed(v, by.Subject(), by.Actor.Roles, authz.AppApprove, authz.Resource{Team: c.app.Team, App: c.app.ID})
 	if err != nil {

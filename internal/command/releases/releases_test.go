@@ -1,6 +1,7 @@
 package releases_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -280,6 +281,47 @@ func TestAuthorsOwnApprovers(t *testing.T) {
 	l.push("dev", "d")
 	l.Do(&people.SuspendAccount{Email: "approver@example.org"}, l.As("root"))
 	l.Refused(fault.NotFound, l.ward, &releases.Approve{App: "intake", Identity: "v4"}, l.As("approver"))
+}
+
+// TestNobodyApprovesWhatTheyWrote: neither as an author nor as somebody who
+// pushed a part of it before.
+func TestNobodyApprovesWhatTheyWrote(t *testing.T) {
+	l := newLab(t)
+	l.Do(&teams.GrantRole{Team: "care", Email: "approver@example.org", Role: authz.Member}, l.As("owner"))
+	push := func(by string, brings ...releases.Commit) *document.Release {
+		t.Helper()
+		start := &releases.StartBuild{App: "intake", Commit: brings[0].ID, Brings: brings}
+		l.Do(start, l.As(by))
+		finish := l.finish(start.Build.ID, "a")
+		l.Do(finish, commandtest.Platform)
+		return finish.Release
+	}
+	a, b, c := strings.Repeat("a", 40), strings.Repeat("b", 40), strings.Repeat("c", 40)
+	stray := []string{"dev@example.org", "stray@elsewhere.example", "not an address"}
+
+	push("dev", releases.Commit{ID: a, Emails: []string{" Approver@Example.org"}})
+	l.Refused(fault.Forbidden, l.ward, &releases.Approve{App: "intake", Identity: "v1"}, l.As("approver"))
+
+	// Pushed under another's name, then buried under somebody else's push.
+	push("approver", releases.Commit{ID: b, Emails: stray})
+	r := push("dev", releases.Commit{ID: c, Emails: stray}, releases.Commit{ID: b, Emails: stray})
+	if want := []string{"approver@example.org", "dev@example.org", "stray@elsewhere.example"}; !slices.Equal(r.Authors, want) {
+		t.Errorf("authors %q, want %q", r.Authors, want)
+	}
+	l.Refused(fault.Forbidden, l.ward, &releases.Approve{App: "intake", Identity: "v3"}, l.As("approver"))
+
+	push("dev", releases.Commit{ID: strings.Repeat("d", 40), Emails: stray})
+	l.approve("approver", "v4")
+
+	// However many are named, those who could approve are kept.
+	many := releases.Commit{ID: strings.Repeat("e", 40)}
+	for i := range 500 {
+		many.Emails = append(many.Emails, fmt.Sprintf("p%d@elsewhere.example", i))
+	}
+	many.Emails = append(many.Emails, "approver@example.org")
+	if r := push("dev", many); len(r.Authors) != 100 || !slices.Contains(r.Authors, "approver@example.org") {
+		t.Errorf("%d authors", len(r.Authors))
+	}
 }
 
 func TestReleasePhase(t *testing.T) {

@@ -1,0 +1,65 @@
+package releases
+
+import (
+	"slices"
+
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// maxAuthors bounds the addresses that a build keeps. Those of accounts come
+// first: only an account can approve.
+const maxAuthors = 100
+
+// Commit is a commit and the addresses of those whom it names as its makers.
+// Names in commits are claims; who pushed is known.
+type Commit struct {
+	ID     string
+	Emails []string
+}
+
+// authors are the addresses of those who wrote the commits and of those who
+// pushed any of them: a push that waited may be part of a later one.
+func authors(v store.View, app *document.App, commits []Commit) ([]string, error) {
+	ids, seen := map[string]bool{}, map[string]bool{}
+	var known, others []string
+	add := func(claimed string) error {
+		email, err := document.CleanEmail(claimed)
+		if err != nil || seen[email] {
+			return nil //nolint:nilerr // no account has such an address
+		}
+		seen[email] = true
+		accounts, err := store.Find[*document.Account](v, "email", email)
+		if len(accounts) > 0 {
+			known = append(known, email)
+		} else if len(others) < maxAuthors {
+			others = append(others, email)
+		}
+		return err
+	}
+	for _, c := range commits {
+		ids[c.ID] = true
+		for _, e := range c.Emails {
+			if err := add(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	builds, err := store.Find[*document.Build](v, "app", app.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range builds {
+		if ids[b.Commit] {
+			if err := add(b.ByEmail); err != nil {
+				return nil, err
+			}
+		}
+	}
+	list := known
+	if room := maxAuthors - len(known); room > 0 {
+		list = append(list, others[:min(room, len(others))]...)
+	}
+	slices.Sort(list)
+	return list, nil
+}
