@@ -158,19 +158,19 @@ const (
 // Build makes a slug from a commit.
 type Build struct {
 	Base
-	App       string `json:"app"`
-	Space     string `json:"space"`
-	Commit    string `json:"commit"` // git object id
-	By        string `json:"by"`     // account that pushed
-	ByEmail   string `json:"by_email"`
+	App     string `json:"app"`
+	Space   string `json:"space"`
+	Commit  string `json:"commit"` // git object id
+	By      string `json:"by"`     // account that pushed
+	ByEmail string `json:"by_email"`
 	// Authors are the addresses of those who wrote or pushed what it brings
 	// over the code that was live.
 	Authors   []string `json:"authors,omitempty"`
-	Status    string `json:"status"`
-	Slug      string `json:"slug"`
-	Buildpack string `json:"buildpack"`
-	Log       string `json:"log"` // digest of the build log
-	Message   string `json:"message"`
+	Status    string   `json:"status"`
+	Slug      string   `json:"slug"`
+	Buildpack string   `json:"buildpack"`
+	Log       string   `json:"log"` // digest of the build log
+	Message   string   `json:"message"`
 }
 
 // Kind is KindBuild.

@@ -16,7 +16,7 @@ import (
 // commit names its makers.
 const (
 	maxCommits = 10_000
-	maxMakers    = 64 << 10
+	maxMakers  = 64 << 10
 )
 
 // Commit is a commit and the addresses of its author, its committer and the

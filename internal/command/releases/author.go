@@ -26,7 +26,7 @@ func authors(v store.View, app *document.App, commits []Commit) ([]string, error
 	add := func(claimed string) error {
 		email, err := document.CleanEmail(claimed)
 		if err != nil || seen[email] {
-			return nil //nolint:nilerr // no account has such an address
+			return nil // no account has such an address
 		}
 		seen[email] = true
 		accounts, err := store.Find[*document.Account](v, "email", email)
