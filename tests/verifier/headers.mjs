@@ -1,0 +1,80 @@
+// Check 3 of spec/evidence-pack.md: headers.
+import { list, parse, record } from './json.mjs';
+import { isTime } from './manifest.mjs';
+import { isUUID } from './note.mjs';
+import { need, within } from './refusal.mjs';
+import { checkRanges, hashes, leafHash, rangeRoot } from './tree.mjs';
+
+const HEADERS = 'ledger/headers', RANGE = 'ledger/range.json';
+
+// readHeaders proves the pack's headers against the checkpoint.
+export function readHeaders(files, checkpoint) {
+  const { ranges, proof } = within('headers', RANGE, () => {
+    const range = record(parse(files.read(RANGE)), ['ranges', 'proof'], 'range.json');
+    // N and R come from the checkpoint, never from another file (ledger.md section 5).
+    checkRanges(list(range.ranges, 'ranges'), checkpoint.size);
+    return { ranges: range.ranges, proof: hashes(list(range.proof, 'proof')) };
+  });
+  const headers = within('headers', HEADERS, () => headerLines(lines(files.read(HEADERS)), ranges));
+  within('headers', RANGE, () => {
+    const leaves = new Map(headers.map((header) => [header.seq, header.leaf]));
+    need(rangeRoot(ranges, checkpoint.size, leaves, proof).equals(checkpoint.root), 'the range proof does not lead from the headers to the checkpoint\'s root');
+  });
+  within('headers', HEADERS, () => checkBoundary(headers, ranges, files.manifest.period));
+  return { headers, bySeq: new Map(headers.map((header) => [header.seq, header])), ranges };
+}
+
+// lines splits bytes into their lines; the last one is ended, too.
+export function lines(bytes) {
+  const found = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(10, at);
+    need(end >= 0, 'the last line is not ended');
+    found.push(bytes.subarray(at, end));
+    at = end + 1;
+  }
+  return found;
+}
+
+// One header a line, by seq: every seq of the ranges, times never falling.
+function headerLines(found, ranges) {
+  const headers = [];
+  let i = 0;
+  for (const [a, b] of ranges) {
+    for (let seq = a; seq < b; seq++, i++) {
+      need(i < found.length, `seq ${seq}: its header is missing`);
+      const header = readHeader(found[i], seq);
+      need(i === 0 || headers[i - 1].time <= header.time, `seq ${seq}: its time is before that of the entry before it`);
+      headers.push(header);
+    }
+  }
+  need(i === found.length, `a header more than the ranges have: ${found[i]?.toString('utf8', 0, 200)}`);
+  return headers;
+}
+
+// readHeader rebuilds a header and compares bytes (ledger.md section 1).
+function readHeader(line, seq) {
+  const header = record(parse(line), ['body', 'scope', 'seq', 'time', 'v'], `seq ${seq}: header`);
+  need(header.seq === seq, `seq ${seq}: its header is missing, there is the one of seq ${header.seq}`);
+  need(header.v === 1, `seq ${seq}: version is not 1`);
+  need(typeof header.body === 'string' && /^[0-9a-f]{64}$/.test(header.body), `seq ${seq}: body is not a digest in lower-case hex`);
+  need(header.scope === null || isUUID(header.scope), `seq ${seq}: scope is neither null nor a UUID`);
+  need(isTime(header.time), `seq ${seq}: not a time in UTC with nine decimals`);
+  const scope = header.scope === null ? 'null' : `"${header.scope}"`;
+  const rebuilt = Buffer.from(`{"body":"${header.body}","scope":${scope},"seq":${seq},"time":"${header.time}","v":1}`);
+  need(rebuilt.equals(line), `seq ${seq}: the header is not written as the spec wants it`);
+  header.leaf = leafHash(rebuilt);
+  return header;
+}
+
+// "Ranges": one range [a,b) holds the period: a is 0 or the last entry before
+// from, b-1 the first entry at or after to. Everything else in the pack is older
+// (opening state), so that range is the last; the ranges being non-adjacent, it
+// also holds opening entries that lie right before a.
+function checkBoundary(headers, ranges, { from, to }) {
+  const [first, end] = ranges.at(-1);
+  const range = headers.slice(headers.length - (end - first));
+  need(range.at(-1).time >= to, `seq ${end - 1}: the ranges end before the period does: the first entry at or after ${to} must be there`);
+  need(range.length === 1 || range.at(-2).time < to, `seq ${end - 2}: is not of the period, and not the first entry after it`);
+  need(first === 0 || range[0].time < from, `seq ${first}: the last entry before ${from} must be there`);
+}
