@@ -1,16 +1,18 @@
-// Checks 4 and 5 of spec/evidence-pack.md: bodies and blobs.
+// Check 4 of spec/evidence-pack.md: bodies.
+import { checkRevs } from './documents.mjs';
+import { inPeriod, lines } from './headers.mjs';
 import { canonical, isObject, list, parse, record } from './json.mjs';
 import { isDigest } from './manifest.mjs';
 import { base64, sha256 } from './note.mjs';
 import { need, within } from './refusal.mjs';
-import { lines } from './headers.mjs';
 
 const BODIES = 'ledger/bodies';
 const MAX_LINE = 4 << 20;
 const KINDS = ['account', 'service', 'system', 'anonymous'];
 const VIAS = ['api', 'cli', 'console', 'git', 'ssh', 'rendezvous', 'reconciler', 'probe', 'scheduler'];
 
-// readBodies returns the entries {header, body} by seq, and what was erased.
+// readBodies returns the entries {header, body} by seq; the in-scope headers
+// that have none, each with what a body.erase says of it, if one does.
 export function readBodies(files, ledger) {
   return within('bodies', BODIES, () => {
     const { period, scopes } = files.manifest;
@@ -21,16 +23,11 @@ export function readBodies(files, ledger) {
       entries.push(entry);
     }
     for (const { header } of entries) need(scopes.includes(header.scope), `seq ${header.seq}: its scope ${header.scope} is not one of this pack`);
-    const erased = checkErased(entries, ledger.bySeq);
-    checkPresent(ledger, entries, erased, { period, scopes });
-    checkRevs(entries, erased, period);
-    checkOpeningNeeded(entries, period);
-    return { entries, erased };
+    const missing = checkPresent(ledger, entries, readErased(entries, ledger.bySeq), { period, scopes });
+    checkRevs(entries, missing, { period, contiguous: ledger.contiguous });
+    return { entries, missing };
   });
 }
-
-// inPeriod: an entry is in the period if from ≤ time < to.
-export const inPeriod = (header, { from, to }) => from <= header.time && header.time < to;
 
 // `<seq> <salt, base64> <body bytes>\n`; body = SHA-256(0x02 ‖ salt ‖ body bytes).
 function readBody(line, bySeq) {
@@ -73,103 +70,41 @@ function checkShape(body, at) {
   }
 }
 
-// checkErased collects what body.erase entries name: seqs of the same scope,
-// before them (ledger.md "Erasure").
-function checkErased(entries, bySeq) {
+// readErased collects what body.erase entries name: bodies of earlier entries in
+// the same scope (ledger.md "Erasure").
+function readErased(entries, bySeq) {
   const erased = new Map();
   for (const { header, body } of entries) {
     if (body.action !== 'body.erase' || body.outcome !== 'ok') continue;
     for (const item of list(body.erased, `seq ${header.seq}: erased`)) {
       need(isObject(item) && Number.isSafeInteger(item.seq) && typeof item.rule === 'string', `seq ${header.seq}: an erased body without seq or rule`);
-      need(item.seq < header.seq, `seq ${header.seq}: names seq ${item.seq}, which comes later`);
       const named = bySeq.get(item.seq);
-      need(!named || named.scope === header.scope, `seq ${header.seq}: erases seq ${item.seq} of another scope`);
-      erased.set(item.seq, item);
+      if (item.seq < header.seq && named?.scope === header.scope) erased.set(item.seq, item);
     }
   }
   return erased;
 }
 
-// Every header of the period whose scope is in scopes has its body or is named
-// by a body.erase. What is older is there as the boundary (the last entry before
-// from) or for the opening state, and then with its body.
-function checkPresent({ headers }, entries, erased, { period, scopes }) {
-  const have = new Set(entries.map(({ header }) => header.seq));
-  headers.forEach((header, i) => {
-    if (have.has(header.seq) || erased.has(header.seq)) return;
-    if (header.time >= period.from) {
-      need(!inPeriod(header, period) || !scopes.includes(header.scope), `seq ${header.seq}: its body is missing, and no body.erase names it`);
-      return;
+// checkPresent: every header of the period whose scope is in scopes has its body
+// or is named by a body.erase. What lies outside the period is in the pack as a
+// boundary, which needs no body; for the opening state, with its body; or, after
+// the period, because it is a body.erase that names one of these.
+function checkPresent(ledger, entries, erased, { period, scopes }) {
+  const have = new Map(entries.map((entry) => [entry.header.seq, entry]));
+  const missing = [];
+  for (const header of ledger.headers) {
+    const { seq, time } = header, entry = have.get(seq);
+    if (time >= period.to) {
+      need(entry || seq === ledger.closing, `seq ${seq}: an entry after the period, without a body`);
+      need(!entry || entry.body.action === 'body.erase', `seq ${seq}: a body from after the period`);
+    } else if (!entry && inPeriod(header, period)) {
+      need(!scopes.includes(header.scope) || erased.has(seq), `seq ${seq}: its body is missing, and no body.erase names it`);
+    } else if (!entry) {
+      need(erased.has(seq) || seq === ledger.boundary || ledger.fromZero, `seq ${seq}: its body is missing, and the entry is older than the period: only its body is of use`);
     }
-    const boundary = headers[i + 1]?.seq === header.seq + 1 && headers[i + 1].time >= period.from;
-    need(boundary, `seq ${header.seq}: its body is missing, and the entry is older than the period: only its body is of use`);
-  });
-}
-
-// rev grows by exactly 1 per (kind,id), also across deletion. Before the period
-// only newest documents are in the pack, and a document that joins from another
-// scope goes on with what it had there: there rev only has to grow.
-function checkRevs(entries, erased, period) {
-  const revs = new Map();
-  const erasedBefore = [...erased.keys()].some((seq) => seq < entries.find(({ header }) => inPeriod(header, period))?.header.seq);
-  for (const { header, body } of entries) {
-    for (const { kind, id, rev } of body.changes ?? []) {
-      const key = documentKey(kind, id), last = revs.get(key);
-      const joins = body.action.endsWith('.join') || header.time < period.from;
-      const what = `seq ${header.seq}: ${kind} ${id} has rev ${rev}`;
-      if (last !== undefined) need(joins ? rev > last : rev === last + 1, `${what} after rev ${last}`);
-      // A first rev of 2 means that rev 1 lived when the period began, and so
-      // belongs to the opening state. From 3 on it may have been deleted before.
-      else need(joins || rev !== 2 || erasedBefore, `${what}, and rev 1 is not in the pack`);
-      revs.set(key, rev);
-    }
+    // The boundary is not known to have held anything, unless all before it is there.
+    const counts = !entry && time < period.to && scopes.includes(header.scope) && (seq !== ledger.boundary || ledger.fromZero || erased.has(seq));
+    if (counts) missing.push({ header, erased: erased.get(seq) });
   }
-}
-
-// "Boundary entries outside the period have no body, unless needed": one with a
-// body wrote a document that lives when the period begins.
-function checkOpeningNeeded(entries, { from, to }) {
-  const opening = state(entries, (header) => header.time < from);
-  const needed = new Set([...opening.values()].map(({ entry }) => entry.header.seq));
-  for (const { header } of entries) {
-    need(header.time < to, `seq ${header.seq}: a body of an entry after the period`);
-    need(header.time >= from || needed.has(header.seq), `seq ${header.seq}: a body from before the period that holds no document of the opening state`);
-  }
-}
-
-const documentKey = (kind, id) => JSON.stringify([kind, id]);
-
-// state is nothing else than the newest doc per (kind,id) (ledger.md section 2):
-// the living documents after the entries that the condition admits.
-export function state(entries, admits) {
-  const documents = new Map();
-  for (const entry of entries.filter(({ header }) => admits(header))) {
-    for (const { kind, id, rev, doc } of entry.body.changes ?? []) {
-      if (doc === null) documents.delete(documentKey(kind, id));
-      else documents.set(documentKey(kind, id), { kind, id, rev, doc, entry });
-    }
-  }
-  return documents;
-}
-
-// checkBlobs is check 5: every blob named by an in-scope body of the period is
-// present and matches, or is listed in blobs_left_out. It returns how many are
-// left out.
-export function checkBlobs(files, entries) {
-  const leftOut = new Set(files.manifest.blobs_left_out.map((blob) => blob.sha256));
-  const missing = new Set();
-  for (const { header, body } of entries.filter((entry) => inPeriod(entry.header, files.manifest.period))) {
-    for (const { sha256: digest, size } of body.blobs ?? []) {
-      const path = `blobs/${digest.slice('sha256:'.length)}`, file = files.listed.get(path);
-      within('blobs', path, () => {
-        need(file || leftOut.has(digest), `seq ${header.seq} names it; it is neither there nor in blobs_left_out`);
-        need(!file || (file.sha256 === digest && file.bytes === size), `is not what seq ${header.seq} names`);
-      });
-      if (!file) missing.add(digest);
-    }
-  }
-  for (const [path, file] of files.listed) {
-    if (path.startsWith('blobs/')) within('blobs', path, () => need(path === `blobs/${file.sha256.slice('sha256:'.length)}`, 'is not named by its digest'));
-  }
-  return missing.size;
+  return missing;
 }

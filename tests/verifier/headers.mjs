@@ -7,7 +7,9 @@ import { checkRanges, hashes, leafHash, rangeRoot } from './tree.mjs';
 
 const HEADERS = 'ledger/headers', RANGE = 'ledger/range.json';
 
-// readHeaders proves the pack's headers against the checkpoint.
+// readHeaders proves the pack's headers against the checkpoint. It returns them
+// with the seqs of the last entry before the period (boundary) and of the first
+// after it (closing), and whether the period's range starts at 0.
 export function readHeaders(files, checkpoint) {
   const { ranges, proof } = within('headers', RANGE, () => {
     const range = record(parse(files.read(RANGE)), ['ranges', 'proof'], 'range.json');
@@ -20,8 +22,9 @@ export function readHeaders(files, checkpoint) {
     const leaves = new Map(headers.map((header) => [header.seq, header.leaf]));
     need(rangeRoot(ranges, checkpoint.size, leaves, proof).equals(checkpoint.root), 'the range proof does not lead from the headers to the checkpoint\'s root');
   });
-  within('headers', HEADERS, () => checkBoundary(headers, ranges, files.manifest.period));
-  return { headers, bySeq: new Map(headers.map((header) => [header.seq, header])), ranges };
+  const bounds = within('headers', HEADERS, () => checkBoundary(headers, ranges, files.manifest.period));
+  const contiguous = ranges[0][0] === 0 ? ranges[0][1] : 0; // entries from 0 on without a gap
+  return { headers, bySeq: new Map(headers.map((header) => [header.seq, header])), contiguous, ...bounds };
 }
 
 // lines splits bytes into their lines; the last one is ended, too.
@@ -67,14 +70,18 @@ function readHeader(line, seq) {
   return header;
 }
 
+// inPeriod: an entry is in the period if from ≤ time < to.
+export const inPeriod = (header, { from, to }) => from <= header.time && header.time < to;
+
 // "Ranges": one range [a,b) holds the period: a is 0 or the last entry before
-// from, b-1 the first entry at or after to. Everything else in the pack is older
-// (opening state), so that range is the last; the ranges being non-adjacent, it
-// also holds opening entries that lie right before a.
+// from, and it reaches the first entry at or after to. Opening entries may lie
+// right before that range, a body.erase right after it; they are then part of it.
+// Which entries need a body is check 4.
 function checkBoundary(headers, ranges, { from, to }) {
-  const [first, end] = ranges.at(-1);
-  const range = headers.slice(headers.length - (end - first));
-  need(range.at(-1).time >= to, `seq ${end - 1}: the ranges end before the period does: the first entry at or after ${to} must be there`);
-  need(range.length === 1 || range.at(-2).time < to, `seq ${end - 2}: is not of the period, and not the first entry after it`);
+  const closing = headers.find((header) => header.time >= to)?.seq;
+  need(closing !== undefined, `seq ${headers.at(-1).seq}: the ranges end before the period does: the first entry at or after ${to} must be there`);
+  const [first] = ranges.find(([a, b]) => a <= closing && closing < b);
+  const range = headers.filter(({ seq }) => first <= seq && seq <= closing);
   need(first === 0 || range[0].time < from, `seq ${first}: the last entry before ${from} must be there`);
+  return { closing, boundary: range.findLast((header) => header.time < from)?.seq, fromZero: first === 0 };
 }

@@ -30,8 +30,8 @@ export function verifierKey(text) {
   return { text, name, id, type: key[0], key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }) };
 }
 
-// fingerprint is what is compared with the key that was handed over on paper.
-export const fingerprint = (key) => sha256(key.text).toString('hex');
+// fingerprint is the key's short form, for comparison by eye (docs/reference/ledger.md).
+export const fingerprint = (key) => `sha256:${sha256(key.text).toString('hex')}`;
 
 // parseNote splits a note into its text and its signatures.
 export function parseNote(bytes) {

@@ -1,5 +1,7 @@
 // The checks of spec/evidence-pack.md, in their order.
-import { checkBlobs, readBodies, state } from './bodies.mjs';
+import { checkBlobs } from './blobs.mjs';
+import { readBodies } from './bodies.mjs';
+import { checkOpening } from './documents.mjs';
 import { readHeaders } from './headers.mjs';
 import { list, parse, record } from './json.mjs';
 import { Files } from './manifest.mjs';
@@ -19,11 +21,11 @@ export function verifyPack(path, trust) {
     const signed = checkSignatures(files, trust);
     const ledger = readHeaders(files, signed.checkpoint);
     const grown = checkSince(files, signed, trust.since);
-    const { entries, erased } = readBodies(files, ledger);
+    const { entries, missing } = readBodies(files, ledger);
     const leftOut = checkBlobs(files, entries);
     const reports = checkReports(files, entries);
-    const pack = { manifest: files.manifest, ...signed, grown, ...ledger, entries, erased: erasedHere(erased, ledger, entries), leftOut, reports };
-    pack.opening = checkOpening(pack, trust);
+    const pack = { manifest: files.manifest, ...signed, grown, ...ledger, entries, missing, erased: countByRule(missing), leftOut, reports };
+    pack.opening = checkOpening(pack, trust.previous && verifyPack(trust.previous, { key: signed.key }));
     return pack;
   } finally {
     zip.close();
@@ -95,45 +97,11 @@ function checkSince(files, { key, checkpoint: now }, since) {
   return old.size;
 }
 
-// The count of erased bodies is printed, by rule: those of headers in the pack.
-function erasedHere(erased, { bySeq }, entries) {
-  const present = new Set(entries.map(({ header }) => header.seq));
+// The count of erased bodies is printed, by rule.
+function countByRule(missing) {
   const counts = new Map();
-  for (const [seq, { rule }] of erased) {
-    if (bySeq.has(seq) && !present.has(seq)) counts.set(rule, (counts.get(rule) ?? 0) + 1);
+  for (const { erased } of missing) {
+    if (erased) counts.set(erased.rule, (counts.get(erased.rule) ?? 0) + 1);
   }
   return counts;
-}
-
-// Check 7: opening state, proven if the range starts at 0, or by the previous
-// pack whose closing state equals it; otherwise as claimed.
-function checkOpening(pack, trust) {
-  const { from } = pack.manifest.period;
-  const opening = describe(pack.entries, (header) => header.time < from);
-  if (trust.previous) {
-    const previous = verifyPack(trust.previous, { key: pack.key });
-    return withPrevious(pack, previous, opening);
-  }
-  // From 0 on nothing is hidden if every in-scope body before the period is there.
-  const have = new Set(pack.entries.map(({ header }) => header.seq));
-  const whole = pack.headers.every((header) => header.time >= from || have.has(header.seq) || !pack.manifest.scopes.includes(header.scope));
-  return pack.ranges[0][0] === 0 && pack.ranges.length === 1 && whole ? 'proven: the range starts at 0' : 'as claimed';
-}
-
-function withPrevious(pack, previous, opening) {
-  within('opening', 'the previous pack', () => {
-    need(previous.checkpoint.origin === pack.checkpoint.origin, 'is of another log');
-    need(previous.manifest.period.to === pack.manifest.period.from, 'does not end when this period begins');
-    need(pack.manifest.scopes.every((scope) => previous.manifest.scopes.includes(scope)), 'lacks a scope of this pack');
-  });
-  const { scopes, period } = pack.manifest;
-  const closing = describe(previous.entries, (header) => header.time < period.from && scopes.includes(header.scope));
-  for (const [document, text] of closing) within('opening', 'ledger/bodies', () => need(opening.get(document) === text, `${document}: is not what the previous pack ends with`));
-  for (const document of opening.keys()) within('opening', 'ledger/bodies', () => need(closing.has(document), `${document}: the previous pack does not end with it`));
-  return `proven by the previous pack, whose own is ${previous.opening}`;
-}
-
-// describe maps each living document to the entry that wrote it.
-function describe(entries, admits) {
-  return new Map([...state(entries, admits)].map(([name, { rev, entry }]) => [name, `${entry.header.seq} ${entry.header.body} ${rev}`]));
 }

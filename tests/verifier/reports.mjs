@@ -1,6 +1,7 @@
 // Check 6 of spec/evidence-pack.md: every provable CSV is recomputed from the
 // entries and compared: no row missing, none extra.
-import { inPeriod, state } from './bodies.mjs';
+import { state } from './documents.mjs';
+import { inPeriod } from './headers.mjs';
 import { canonical, isObject, list, parse, record, utf8 } from './json.mjs';
 import { isTime } from './manifest.mjs';
 import { need, within } from './refusal.mjs';
@@ -12,7 +13,7 @@ export function checkReports(files, entries) {
   const reports = within('reports', INDEX, () => list(parse(files.read(INDEX)), 'index').map((report) => readReport(report, files)));
   for (const report of reports) {
     within('reports', report.csv, () => {
-      const rows = report.type === 'events' ? events(report, entries, files.manifest.period) : documents(report, entries);
+      const rows = report.type === 'events' ? events(report, entries, files.manifest.period) : documents(report, entries, files.manifest.period);
       compare(parseCSV(utf8(files.read(report.csv))), expected(report, rows), report, rows);
     });
   }
@@ -50,8 +51,8 @@ function events({ actions }, entries, period) {
 }
 
 // One row per newest document of that kind at that time, by id.
-function documents({ kind, at }, entries) {
-  const found = [...state(entries, (header) => header.time <= at).values()].filter((document) => document.kind === kind);
+function documents({ kind, at }, entries, { to }) {
+  const found = [...state(entries, (header) => header.time <= at && header.time < to).values()].filter((document) => document.kind === kind);
   return found.sort((a, b) => Buffer.compare(Buffer.from(a.id), Buffer.from(b.id))).map(({ doc, entry }) => ({ ...entry, doc }));
 }
 

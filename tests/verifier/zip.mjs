@@ -109,7 +109,7 @@ export class Zip {
     const nameLength = head.readUInt16LE(26), extraLength = head.readUInt16LE(28);
     const tail = this.#bytes(entry.offset + 30, nameLength + extraLength, 'local header');
     need(tail.toString('latin1', 0, nameLength) === entry.name, differs);
-    need(head.readUInt16LE(6) === entry.flags && head.readUInt16LE(8) === entry.method && head.readUInt32LE(10) === entry.modified, differs);
+    need(head.readUInt16LE(4) === entry.version && head.readUInt16LE(6) === entry.flags && head.readUInt16LE(8) === entry.method && head.readUInt32LE(10) === entry.modified, differs);
     const sizes = { size: head.readUInt32LE(22), packed: head.readUInt32LE(18) };
     extras(tail.subarray(nameLength), sizes, entry.name, true);
     const later = (entry.flags & SIZES_FOLLOW) !== 0;
@@ -153,7 +153,7 @@ function centralEntries(bytes, count) {
 function centralEntry(bytes, nameLength) {
   const name = memberName(bytes.toString('latin1', 46, 46 + nameLength));
   const entry = {
-    name, flags: bytes.readUInt16LE(8), method: bytes.readUInt16LE(10), modified: bytes.readUInt32LE(12), crc: bytes.readUInt32LE(16),
+    name, version: bytes.readUInt16LE(6), flags: bytes.readUInt16LE(8), method: bytes.readUInt16LE(10), modified: bytes.readUInt32LE(12), crc: bytes.readUInt32LE(16),
     packed: bytes.readUInt32LE(20), size: bytes.readUInt32LE(24), offset: bytes.readUInt32LE(42),
   };
   need(bytes.readUInt16LE(32) === 0, `zip: ${name} has a comment`);
