@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"pgregory.net/rapid"
 )
@@ -192,12 +193,21 @@ func TestCheckJSON(t *testing.T) {
 		`{"a":1,"a":1}`:             false,
 		`{"a":1,"\u0061":1}`:        false,
 		`[[{"x":{"a":1,"a":2}}]]`:   false,
+		"[\"\xff\"]":                false,
+		"[\"\xf0\x9f\x94\"]":        false,
+		"[\"\xed\xa0\x80\"]":        false,
+		"[1]\xe2":                   false,
+		`["🔒ü"]`:                    true,
 		strings.Repeat("[", 100000): false,
 		strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth):     true,
 		strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1): false,
 	} {
 		if err := CheckJSON(strings.NewReader(in)); (err == nil) != ok {
 			t.Errorf("%.40s: %v", in, err)
+		}
+		// Characters may arrive in pieces.
+		if err := CheckJSON(iotest.OneByteReader(strings.NewReader(in))); (err == nil) != ok {
+			t.Errorf("%.40s, byte by byte: %v", in, err)
 		}
 	}
 }

@@ -301,14 +301,15 @@ func plainPrefix(s []byte, ascii bool) int {
 }
 
 // CheckJSON reads one JSON value of any form from r to its end and refuses it
-// if a member name occurs twice in an object, or nesting exceeds MaxDepth.
+// if it is not UTF-8, a member name occurs twice in an object, or nesting exceeds
+// MaxDepth.
 func CheckJSON(r io.Reader) error {
 	return CheckJSONNames(r, func(string) error { return nil })
 }
 
 // CheckJSONNames is CheckJSON with one more condition on every member name.
 func CheckJSONNames(r io.Reader, allow func(name string) error) error {
-	dec := json.NewDecoder(r)
+	dec := json.NewDecoder(&utf8Reader{in: r})
 	dec.UseNumber()
 	if err := checkValue(dec, 0, allow); err != nil {
 		return err
@@ -362,4 +363,29 @@ func token(dec *json.Decoder) (json.Token, error) {
 		return nil, fault.Wrap(fault.Invalid, err, "malformed JSON")
 	}
 	return tok, err
+}
+
+// utf8Reader refuses bytes that are not UTF-8, which encoding/json would replace.
+type utf8Reader struct {
+	in   io.Reader
+	tail []byte // the beginning of a character, whose rest is still to come
+}
+
+func (r *utf8Reader) Read(p []byte) (int, error) {
+	n, err := r.in.Read(p)
+	b := append(r.tail, p[:n]...)
+	whole := len(b)
+	for i := len(b) - 1; i >= 0 && i >= len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if !utf8.FullRune(b[i:]) {
+				whole = i
+			}
+			break
+		}
+	}
+	if !utf8.Valid(b[:whole]) || whole < len(b) && errors.Is(err, io.EOF) {
+		return 0, fault.New(fault.Invalid, "malformed JSON: not UTF-8")
+	}
+	r.tail = append(r.tail[:0], b[whole:]...)
+	return n, err
 }
