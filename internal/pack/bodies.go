@@ -29,6 +29,9 @@ type missing struct {
 	// excused entries lie before the period in a range that begins at 0: if
 	// they are not erased, the opening state is not proven, but nothing is wrong.
 	excused bool
+	// boundary is the last entry before the period: it needs no body, and may or
+	// may not have been erased.
+	boundary bool
 }
 
 // erasure is what a body.erase says about an entry.
@@ -56,20 +59,16 @@ type bodies struct {
 	count   int64 // bodies
 	foreign int64 // headers of other scopes in the period
 
-	headers      int64    // seen so far
-	foreignFirst int64    // first entry of another scope before the period; -1: none
-	reached      place    // how far the entries have come
-	beyond       int64    // entries after the period
-	living       int      // documents when the period began
-	fromZero     bool     // the range of the period begins at 0
-	keepOpening  bool     // opening will be needed
-	opening      *opening // the state when the period began
-}
-
-// opening is the state when the period begins, as far as the pack shows it.
-type opening struct {
-	docs    map[docKey]document
-	missing []missing
+	headers      int64               // seen so far
+	foreignFirst int64               // first entry of another scope before the period; -1: none
+	reached      place               // how far the entries have come
+	beyond       int64               // entries after the period
+	living       int                 // documents when the period began
+	fromZero     bool                // the range of the period begins at 0
+	keepOpening  bool                // opening will be needed
+	opening      map[docKey]document // the state when the period began, as far as the pack shows it
+	whole        int64               // all entries before this one are there
+	begins       int64               // the first entry at or after the period's beginning
 }
 
 func (b *bodies) init(keepOpening bool) {
@@ -80,7 +79,9 @@ func (b *bodies) init(keepOpening bool) {
 // enter notices that the entries reach the period, or its end. All entries
 // before it that the pack shows are known then.
 func (b *bodies) enter(seq int64, at place) error {
-	b.headers++
+	if b.headers++; b.headers == seq+1 {
+		b.whole = seq + 1
+	}
 	if at == afterPeriod {
 		b.beyond++
 	}
@@ -97,8 +98,9 @@ func (b *bodies) enter(seq int64, at place) error {
 			b.missing[i].excused = true
 		}
 	case n > 0 && b.missing[n-1].seq == seq-1:
-		b.missing = b.missing[:n-1]
+		b.missing[n-1].boundary = true
 	}
+	b.begins = seq
 	if !b.fromZero && b.foreignFirst >= 0 && b.foreignFirst != seq-1 {
 		return badBody(b.foreignFirst, "the ranges hold an entry of another scope that is neither in the period nor its boundary")
 	}
@@ -108,7 +110,7 @@ func (b *bodies) enter(seq int64, at place) error {
 		}
 	}
 	if b.keepOpening {
-		b.opening = &opening{docs: maps.Clone(b.docs), missing: slices.Clone(b.missing)}
+		b.opening = maps.Clone(b.docs)
 	}
 	return nil
 }
@@ -172,9 +174,9 @@ func (b *bodies) change(e *Entry, scope, action string, c change, at place) erro
 			return g.reason
 		case strings.HasSuffix(action, ".join") && (!known || last.deleted):
 			// It comes from a scope that the pack may not show.
-		case at == beforePeriod && b.headers != e.Header.Seq+1:
+		case at == beforePeriod && b.whole <= e.Header.Seq:
 			// The opening state has only the entries that last wrote something.
-		case countBetween(b.missing, g) >= skipped:
+		case b.explained(b.missing, g):
 			b.gaps = append(b.gaps, g) // explained if those are erased
 		default:
 			return g.reason
@@ -184,11 +186,20 @@ func (b *bodies) change(e *Entry, scope, action string, c change, at place) erro
 	return nil
 }
 
-// countBetween counts the entries on the inside of a gap.
-func countBetween(list []missing, g gap) int64 {
+// explained reports whether entries of the list, which have no body, may have
+// held the revisions that a gap skips. Each held one; but one of the opening
+// state stands for all that came before it, of which the pack shows nothing.
+func (b *bodies) explained(list []missing, g gap) bool {
+	between := within(list, g)
+	return int64(len(between)) >= g.skipped ||
+		slices.ContainsFunc(between, func(m missing) bool { return b.whole <= m.seq && m.seq < b.begins })
+}
+
+// within are the entries on the inside of a gap.
+func within(list []missing, g gap) []missing {
 	from, _ := slices.BinarySearchFunc(list, g.from+1, bySeq)
 	to, _ := slices.BinarySearchFunc(list, g.to, bySeq)
-	return int64(to - from)
+	return list[from:max(from, to)]
 }
 
 func bySeq(m missing, seq int64) int { return cmp.Compare(m.seq, seq) }
@@ -235,6 +246,8 @@ func (v *verifier) bodiesEnd(src *source) error {
 		switch {
 		case m.erased != nil:
 			rules[m.erased.rule]++
+		case m.boundary:
+			continue
 		case m.excused:
 			b.fromZero = false
 		default:
@@ -245,7 +258,7 @@ func (v *verifier) bodiesEnd(src *source) error {
 		}
 	}
 	for _, g := range b.gaps {
-		if countBetween(silent, g) < g.skipped {
+		if !b.explained(silent, g) {
 			return because(BodiesGroup, bodiesPath, g.to, g.reason)
 		}
 	}

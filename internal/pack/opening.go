@@ -87,15 +87,15 @@ func (v *verifier) compareStates(closing map[docKey]document) (count int, err er
 			continue
 		}
 		count++
-		got, ok := opening.docs[key]
+		got, ok := opening[key]
 		same := ok && !got.deleted && got.seq == want.seq && got.body == want.body
-		if !same && !opening.erased(want) {
+		if !same && !v.walk.bodies.erasedSince(want) {
 			return 0, refuse(OpeningGroup, bodiesPath, want.seq,
 				"%.40q %.80q, last written by this entry in the previous pack, is not so in the opening state", key.kind, key.id)
 		}
 	}
-	for _, key := range sortedKeys(opening.docs) {
-		got := opening.docs[key]
+	for _, key := range sortedKeys(opening) {
+		got := opening[key]
 		if want, ok := closing[key]; !got.deleted && (!ok || want.deleted || want.seq != got.seq) {
 			return 0, refuse(OpeningGroup, bodiesPath, got.seq,
 				"%.40q %.80q of the opening state did not live when the previous pack ended, or was last written by another entry", key.kind, key.id)
@@ -104,11 +104,12 @@ func (v *verifier) compareStates(closing map[docKey]document) (count int, err er
 	return count, nil
 }
 
-// erased reports whether the pack shows the entry that wrote the document, but
-// without its body.
-func (o *opening) erased(doc document) bool {
-	i, ok := slices.BinarySearchFunc(o.missing, doc.seq, bySeq)
-	return ok && o.missing[i].body == doc.body
+// erasedSince reports whether the pack shows the entry that wrote the document
+// and a body.erase that names it. One that merely lacks its body does not count:
+// then the pack keeps something back.
+func (b *bodies) erasedSince(doc document) bool {
+	i, ok := slices.BinarySearchFunc(b.missing, doc.seq, bySeq)
+	return ok && b.missing[i].body == doc.body && b.missing[i].erased != nil
 }
 
 func sortedKeys(docs map[docKey]document) []docKey {
