@@ -10,10 +10,14 @@ const documentKey = (kind, id) => JSON.stringify([kind, id]);
 //   - app.join and its like go on with a document of a scope that it may not hold;
 //   - erased bodies held some. Only a body that is not the newest may be erased
 //     (ledger.md "Erasure"), so this does happen; body.erase says of each whether
-//     it can have held documents: it went well and was no read.
+//     it can have held documents: it went well and was no read. Each held one
+//     revision; one before the period stands for all that came before it.
 export function checkRevs(entries, missing, { period, contiguous }) {
   const silent = missing.filter(({ erased }) => !erased || (erased.outcome === 'ok' && !String(erased.action).endsWith('.read')));
-  const between = (from, to) => silent.filter(({ header }) => from < header.seq && header.seq < to).length;
+  const explained = (from, to, skipped) => {
+    const between = silent.filter(({ header }) => from < header.seq && header.seq < to);
+    return between.length >= skipped || between.some(({ header }) => header.time < period.from && header.seq >= contiguous);
+  };
   const known = new Map();
   for (const { header, body } of entries.filter((entry) => entry.header.time < period.to)) {
     for (const { kind, id, rev, doc } of body.changes ?? []) {
@@ -21,7 +25,7 @@ export function checkRevs(entries, missing, { period, contiguous }) {
       const skipped = rev - last.rev - 1;
       const joins = body.action.endsWith('.join') && !last.living;
       const sparse = header.time < period.from && header.seq >= contiguous;
-      need(skipped === 0 || (skipped > 0 && (joins || sparse || between(last.seq, header.seq) >= skipped)), `seq ${header.seq}: ${kind} ${id} has rev ${rev} after rev ${last.rev}`);
+      need(skipped === 0 || (skipped > 0 && (joins || sparse || explained(last.seq, header.seq, skipped))), `seq ${header.seq}: ${kind} ${id} has rev ${rev} after rev ${last.rev}`);
       known.set(key, { rev, seq: header.seq, living: doc !== null });
     }
   }
@@ -51,12 +55,12 @@ export function checkOpening(pack, previous) {
 
 function withPrevious(pack, previous) {
   const { scopes, period } = pack.manifest;
-  within('opening', 'the previous pack', () => {
+  within('opening state', 'the previous pack', () => {
     need(previous.checkpoint.origin === pack.checkpoint.origin, 'is of another log');
     need(previous.manifest.period.to === period.from, 'does not end when this period begins');
     need(scopes.every((scope) => previous.manifest.scopes.includes(scope)), 'lacks a scope of this pack');
   });
-  within('opening', 'ledger/bodies', () => compare(pack, state(pack.entries, (header) => header.time < period.from),
+  within('opening state', 'ledger/bodies', () => compare(pack, state(pack.entries, (header) => header.time < period.from),
     state(previous.entries, (header) => header.time < period.from), (header) => scopes.includes(header.scope)));
   return `proven by the previous pack, whose own is ${previous.opening}`;
 }
@@ -64,7 +68,7 @@ function withPrevious(pack, previous) {
 // compare wants the same documents, written by the same entries; one whose body
 // was erased since then is known by its header.
 function compare(pack, opening, closing, inScope) {
-  const erased = new Set(pack.missing.map(({ header }) => header.body));
+  const erased = new Set(pack.missing.filter(({ erased }) => erased).map(({ header }) => header.body));
   const same = (a, b) => a !== undefined && b !== undefined && a.entry.header.seq === b.entry.header.seq && a.entry.header.body === b.entry.header.body;
   for (const [name, document] of closing) {
     const { header } = document.entry;

@@ -46,7 +46,7 @@ export function parseNote(bytes) {
 function signatureLine(line) {
   const found = /^\u2014 ([^+\s]+) (\S+)$/.exec(line);
   need(found, 'malformed signature line');
-  const bytes = base64(found[2], 'signature');
+  const bytes = base64(found[2], 'signatures');
   need(bytes.length >= 5, 'signature too short');
   return { name: found[1], id: bytes.subarray(0, 4), bytes: bytes.subarray(4) };
 }

@@ -36,22 +36,22 @@ export function verifyPack(path, trust) {
 // by the given witness keys.
 function checkSignatures(files, trust) {
   const { manifest } = files;
-  const note = within('signature', 'checkpoint', () => parseNote(files.read('checkpoint')));
-  const key = trust.key ?? within('signature', 'keys.json', () => claimedKey(files, note));
-  const read = within('signature', 'checkpoint', () => {
+  const note = within('signatures', 'checkpoint', () => parseNote(files.read('checkpoint')));
+  const key = trust.key ?? within('signatures', 'keys.json', () => claimedKey(files, note));
+  const read = within('signatures', 'checkpoint', () => {
     signedBy(note, key);
     const found = checkpoint(note.text);
     need(found.installation === manifest.installation, `is of the installation ${found.installation}, the manifest of ${manifest.installation}`);
     return found;
   });
-  within('signature', 'manifest.sig', () => {
+  within('signatures', 'manifest.sig', () => {
     const signature = parseNote(files.signature);
     signedBy(signature, key);
     const text = `strongroom-evidence/1\n${manifest.installation}\nsha256:${sha256(files.raw).toString('hex')}\n`;
     need(signature.text === text, 'signs another manifest');
   });
-  within('signature', 'keys.json', () => keys(files)); // information only, but well-formed
-  return { key, checkpoint: read, witnessed: within('signature', 'checkpoint', () => checkWitnesses(note, trust, manifest.period)) };
+  within('signatures', 'keys.json', () => keys(files)); // information only, but well-formed
+  return { key, checkpoint: read, witnessed: within('signatures', 'checkpoint', () => checkWitnesses(note, trust, manifest.period)) };
 }
 
 function keys(files) {

@@ -1,12 +1,10 @@
 // How a check says no.
 
-// CHECKS are the names of the checks of spec/evidence-pack.md "Checks", by number.
-export const CHECKS = ['trust', 'form', 'signature', 'headers', 'bodies', 'blobs', 'reports', 'opening'];
-
 // Malformed is what the parsers throw: they know what is wrong, not in which file.
 export class Malformed extends Error {}
 
-// Refused ends the verification: which check, in which member of the pack, why.
+// Refused ends the verification: which check (form, signatures, headers, bodies,
+// blobs, reports or opening state), in which member of the pack, why.
 export class Refused extends Error {
   constructor(check, member, reason) {
     super(`refused (${check}, ${member}): ${reason}`);

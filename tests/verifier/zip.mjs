@@ -159,17 +159,18 @@ function centralEntry(bytes, nameLength) {
   need(bytes.readUInt16LE(32) === 0, `zip: ${name} has a comment`);
   need((entry.flags & ~FLAGS) === 0, `zip: ${name} is encrypted or has unknown flags`);
   need(entry.method === STORED || entry.method === DEFLATED, `zip: ${name} is neither stored nor deflated`);
-  regular(name, bytes.readUInt8(5), bytes.readUInt32LE(38));
+  regular(name, bytes.readUInt32LE(38));
   extras(bytes.subarray(46 + nameLength), entry, name, false);
   need(bytes.readUInt16LE(34) === 0, `zip: ${name} is on another disk`);
   need(entry.method !== STORED || entry.packed === entry.size, `zip: ${name} is stored with two sizes`);
   return entry;
 }
 
-// No links, no directories: the host's attributes may name a plain file only.
-function regular(name, host, attributes) {
+// No links, no directories: the attributes may name a plain file only, whatever
+// system claims to have written them.
+function regular(name, attributes) {
   const type = (attributes >>> 28) & 0xf;
-  need((attributes & 0x10) === 0 && (host !== 3 || type === 0 || type === 8), `zip: ${name} is not a plain file`);
+  need((attributes & 0x10) === 0 && (type === 0 || type === 8), `zip: ${name} is not a plain file`);
 }
 
 // Names [A-Za-z0-9._/-], relative, no empty, "." or ".." segment.

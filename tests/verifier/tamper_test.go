@@ -1,0 +1,121 @@
+package verifier
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/evidence"
+	"github.com/strongroom/strongroom/internal/pack"
+)
+
+// TestTampering alters a pack of everything that the lab's world has, as the
+// exporter writes it.
+func TestTampering(t *testing.T) {
+	l, p := newLab(t), newPair(t)
+	l.Set(after(2 * time.Hour))
+	f := takeApart(t, l.export(evidence.Request{From: after(-time.Hour), To: after(time.Hour), Recordings: true}))
+	p.accepted(t, "made anew", f.resigned(t, l.signer), pack.Options{Key: l.vkey})
+	t.Run("flips", func(t *testing.T) { tryFlips(t, l, p, f) })
+	t.Run("lines", func(t *testing.T) { tryLines(t, l, p, f) })
+	t.Run("files", func(t *testing.T) { tryFiles(t, l, p, f) })
+}
+
+// proven tells by which check an altered file is refused although the log's own
+// key signed it; "" for files that are signed, not proven.
+func proven(path string) pack.Group {
+	switch {
+	case path == "checkpoint":
+		return pack.SignatureGroup
+	case path == "ledger/headers", path == "ledger/range.json":
+		return pack.HeadersGroup
+	case path == "ledger/bodies":
+		return pack.BodiesGroup
+	case strings.HasSuffix(path, ".csv"):
+		return pack.ReportsGroup
+	case strings.HasPrefix(path, "blobs/"):
+		return pack.BlobsGroup
+	}
+	return ""
+}
+
+// tryFlips: nobody but the holder of the log's key can change a bit of any
+// file, and he of none that is proven.
+func tryFlips(t *testing.T, l *lab, p *pair, f *files) {
+	key := pack.Options{Key: l.vkey}
+	for _, path := range f.paths() {
+		for i, flipped := range flips(f.content[path], 3) {
+			what := fmt.Sprintf("%s, flip %d", path, i)
+			g := f.with(path, flipped)
+			if !unlisted(path) {
+				p.refused(t, what, g.zipped(t), key, pack.FormGroup)
+			} else {
+				p.refused(t, what, g.zipped(t), key, pack.FormGroup, pack.SignatureGroup)
+			}
+			if check := proven(path); check != "" {
+				// JSON that is none any more is a matter of form.
+				p.refused(t, what+", signed", g.resigned(t, l.signer), key, check, pack.FormGroup)
+			} else if strings.HasSuffix(path, ".json") && !unlisted(path) {
+				p.agree(t, what+", signed", g.resigned(t, l.signer), key)
+			}
+		}
+	}
+}
+
+// tryLines drops, doubles and swaps lines and rows of what is proven, with the
+// manifest made anew by the log's own key.
+func tryLines(t *testing.T, l *lab, p *pair, f *files) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, path := range f.paths() {
+		all := lines(f.content[path])
+		if check := proven(path); len(all) < 2 || check == "" || check == pack.SignatureGroup || check == pack.BlobsGroup {
+			continue
+		}
+		for range 2 {
+			i := random.IntN(len(all))
+			j := (i + 1) % len(all)
+			swapped := slices.Clone(all)
+			swapped[i], swapped[j] = all[j], all[i]
+			for what, changed := range map[string][][]byte{
+				"dropped": slices.Delete(slices.Clone(all), i, i+1),
+				"doubled": slices.Insert(slices.Clone(all), i, all[i]),
+				"swapped": swapped,
+				"added":   append(slices.Clone(all), []byte("1\n")),
+			} {
+				g := f.with(path, bytes.Join(changed, nil))
+				if what == "swapped" && bytes.Equal(g.content[path], f.content[path]) {
+					continue
+				}
+				p.refused(t, fmt.Sprintf("%s, line %d %s", path, i, what), g.resigned(t, l.signer), pack.Options{Key: l.vkey}, proven(path))
+			}
+		}
+	}
+}
+
+// tryFiles drops every file and adds some, with and without a new manifest.
+func tryFiles(t *testing.T, l *lab, p *pair, f *files) {
+	key := pack.Options{Key: l.vkey}
+	for _, path := range f.paths() {
+		g := f.with(path, nil)
+		p.refused(t, path+" dropped", g.zipped(t), key, pack.FormGroup)
+		switch required := proven(path); {
+		case unlisted(path):
+		case strings.HasPrefix(path, "reports/") && required == "" && path != "reports/index.json":
+			p.accepted(t, path+" dropped, signed", g.resigned(t, l.signer), key) // signed, not proven
+		default:
+			p.refused(t, path+" dropped, signed", g.resigned(t, l.signer), key)
+		}
+	}
+	zeros := "blobs/" + strings.Repeat("0", 64)
+	for _, path := range []string{"reports/extra.csv", "a", "INDEX.html", zeros} {
+		p.refused(t, path+" added", f.with(path, []byte("x")).zipped(t), key, pack.FormGroup)
+	}
+	p.accepted(t, "a file added, signed", f.with("reports/extra.csv", []byte("x")).resigned(t, l.signer), key)
+	p.refused(t, "a blob of another digest, signed", f.with(zeros, []byte("x")).resigned(t, l.signer), key, pack.BlobsGroup)
+	unnamed := "blobs/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" // of "x"
+	p.refused(t, "a blob that no body names, signed", f.with(unnamed, []byte("x")).resigned(t, l.signer), key, pack.BlobsGroup)
+}
