@@ -89,6 +89,7 @@ func TestClient(t *testing.T) {
 	}
 	stream(t, "Recording", "hello")(auditor.Recording(ctx, "ward", list[0].ID))
 	stream(t, "Export", "pack of ward")(auditor.Export(ctx, client.Export{Space: "ward", From: "2026-01-01T00:00:00Z"}))
+	stream(t, "Export", "since a checkpoint")(auditor.Export(ctx, client.Export{Space: "ward", From: "2026-01-01T00:00:00Z", Since: "a checkpoint"}))
 	stream(t, "Checkpoint", "strongroom/")(auditor.Checkpoint(ctx))
 	if i, err := auditor.Installation(ctx); err != nil || i.ID != w.vars["installation"] || i.LogKey == "" {
 		t.Errorf("Installation = %+v, %v", i, err)
@@ -134,6 +135,10 @@ func TestClientErrors(t *testing.T) {
 	}
 	if b := w.last(); b.Action != "release.approve" || b.Outcome != ledger.Denied || b.Reason != "as the test asks" {
 		t.Errorf("the ledger has %+v", b)
+	}
+	_, err = as("auditor").Export(t.Context(), client.Export{Space: "ward", From: "2026-01-01T00:00:00Z", Since: strings.Repeat("x", maxCheckpoint+1)})
+	if !errors.As(err, &refused) || refused.Status != 413 {
+		t.Errorf("a checkpoint too large: %#v", err)
 	}
 	if _, err := client.New(client.Config{URL: "http://localhost:1"}); err == nil {
 		t.Error("a URL without TLS was taken")

@@ -107,6 +107,8 @@ type Export struct {
 	Space      string // name or id
 	From, To   time.Time
 	Recordings bool
+	// Since is a signed checkpoint that the pack shall prove to extend; empty: none.
+	Since []byte
 }
 
 // Network knows what the engine does with spaces.

@@ -43,6 +43,10 @@ func listPacks(c *call) (Answer, error) {
 		property[view.Pack]{name: "id", text: func(p view.Pack) string { return p.ID }})
 }
 
+// maxCheckpoint bounds a checkpoint that a client gives; one with many
+// cosignatures has a few KiB.
+const maxCheckpoint = 64 << 10
+
 // exportEvidence answers with a pack as it is written. An error after its first
 // byte can only break the connection off: half a pack does not verify.
 func exportEvidence(c *call) (Answer, error) {
@@ -51,11 +55,15 @@ func exportEvidence(c *call) (Answer, error) {
 		From       string `json:"from"`
 		To         string `json:"to"`
 		Recordings bool   `json:"recordings"`
+		Since      string `json:"since"`
 	}
 	if err := c.body(&in); err != nil {
 		return Answer{}, err
 	}
-	x := Export{Space: string(in.Space), Recordings: in.Recordings}
+	if len(in.Since) > maxCheckpoint {
+		return Answer{}, fault.New(fault.TooLarge, "since is a signed checkpoint, of at most %d bytes.", maxCheckpoint)
+	}
+	x := Export{Space: string(in.Space), Recordings: in.Recordings, Since: []byte(in.Since)}
 	var err1, err2 error
 	x.From, err1 = moment(in.From)
 	x.To, err2 = moment(in.To)

@@ -113,7 +113,11 @@ func (parts) Open(_ context.Context, _ control.By, q LogQuery) (string, error) {
 }
 
 func (parts) Export(_ context.Context, _ control.By, x Export, begin func(string) io.Writer) error {
-	_, err := io.WriteString(begin("evidence.zip"), "pack of "+x.Space+" from "+x.From.Format(time.DateOnly)+" to "+x.To.Format(time.DateOnly))
+	text := "pack of " + x.Space + " from " + x.From.Format(time.DateOnly) + " to " + x.To.Format(time.DateOnly)
+	if len(x.Since) > 0 {
+		text += " since " + string(x.Since)
+	}
+	_, err := io.WriteString(begin("evidence.zip"), text)
 	return err
 }
 

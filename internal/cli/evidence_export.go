@@ -17,25 +17,37 @@ import (
 
 func newEvidenceExport(s streams) *cobra.Command {
 	var x client.Export
-	var out string
+	var out, since string
 	c := &cobra.Command{
 		Use: "evidence:export --space SPACE --from TIME", GroupID: "evidence",
 		Short: "Write an evidence pack for an auditor",
 		Long: `Writes a zip that can be checked offline with evidence:verify. The export itself
 goes on record. Recordings and command lines may hold PHI: they come along only
-with --with-recordings.`,
-		Example: `  strongroom evidence:export --space clinic --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --out q1.zip`,
-		Args:    exactly(),
+with --with-recordings.
+
+With --since, a file that ledger:checkpoint wrote earlier, the pack proves that
+the log only grew since then; evidence:verify --since checks it.`,
+		Example: `  strongroom evidence:export --space clinic --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --out q1.zip
+  strongroom evidence:export --space clinic --from 2026-04-01T00:00:00Z --since 2026-03-31.checkpoint --out q2.zip`,
+		Args: exactly(),
 	}
 	f := c.Flags()
 	f.StringVar(&x.Space, "space", "", "the space")
 	f.StringVar(&x.From, "from", "", "the period's begin, RFC 3339")
 	f.StringVar(&x.To, "to", "", "the period's end, RFC 3339 (default now)")
 	f.BoolVar(&x.Recordings, "with-recordings", false, "include session recordings and command lines")
+	f.StringVar(&since, "since", "", "file of an older checkpoint that the pack shall prove to extend")
 	f.StringVar(&out, "out", "pack.zip", "the file to write; it must not exist")
 	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
 		if x.Space == "" || x.From == "" {
 			return usage("--space and --from are needed")
+		}
+		if since != "" {
+			b, err := os.ReadFile(since)
+			if err != nil {
+				return err
+			}
+			x.Since = string(b)
 		}
 		n, err := r.export(ctx, x, out)
 		if err != nil {

@@ -12,7 +12,8 @@ func newLedgerCheckpoint(s streams) *cobra.Command {
 		Use: "ledger:checkpoint", GroupID: "evidence",
 		Short: "Print the signed checkpoint over all entries",
 		Long: `Prints the newest checkpoint. Whoever keeps old ones can have a later pack
-prove that it extends them: evidence:verify --since.`,
+prove that the log only grew since: evidence:export --since, and then
+evidence:verify --since.`,
 		Example: `  strongroom ledger:checkpoint > 2026-11-23.checkpoint`,
 		Args:    exactly(),
 	}
