@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -199,8 +201,15 @@ func TestPack(t *testing.T) {
 	if cell(t, live, 2, "commit") != strings.Repeat("1", 40) || cell(t, live, 2, "approved by") != "approver@example.org" || cell(t, live, 2, "pushed by") != "dev@example.org" {
 		t.Errorf("deployment %v", live[2])
 	}
-	if s := rows(t, files, "sessions"); len(s) != 4 {
-		t.Errorf("sessions: %v", s)
+	list := rows(t, files, "sessions")
+	if len(list) != 4 {
+		t.Fatalf("sessions: %v", list)
+	}
+	// What was opened and what was closed are told to be one session, of which app.
+	for row, session := range map[int]string{1: "closed", 2: "open", 3: "closed"} {
+		if cell(t, list, row, "session") != l.IDs["session:"+session] || cell(t, list, row, "app") != l.IDs["app:clinic"] {
+			t.Errorf("session %v", list[row])
+		}
 	}
 	grants := rows(t, files, "grants")
 	if !slices.ContainsFunc(grants, func(row []string) bool { return slices.Contains(row, "approver@example.org") }) || len(grants) != 7 {
@@ -523,6 +532,49 @@ func TestPages(t *testing.T) {
 	}
 	if page := files["reports/isolation.html"]; !strings.Contains(page, "refused") || !strings.Contains(page, "clinic") || !strings.Contains(page, "records") {
 		t.Error("the isolation report does not tell what it has to")
+	}
+}
+
+// TestPeople counts every entry once: sessions are in two reports, scaling is
+// in none, and refusals that follow each other are one entry.
+func TestPeople(t *testing.T) {
+	l := newLab(t)
+	for range 3 {
+		if err := l.exporter.Export(t.Context(), l.As("viewer"), evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour)}, nil); fault.Of(err) != fault.Forbidden {
+			t.Fatal(err)
+		}
+	}
+	l.Set(at(30 * time.Minute)) // the minute in which refusals are only counted is over
+	l.Do(&apps.Scale{Identity: "clinic", Updates: []apps.ScaleUpdate{{Type: "web", Quantity: ptr(2)}}}, l.As("dev"))
+	want := map[string]map[string]int64{}
+	for _, e := range l.Since(0) {
+		if e.Scope != "" && e.Scope != l.IDs["space:ward"] && e.Scope != l.IDs["team:care"] {
+			continue
+		}
+		if want[e.Actor.Email] == nil {
+			want[e.Actor.Email] = map[string]int64{}
+		}
+		want[e.Actor.Email][e.Action] += max(1, e.Count)
+	}
+	if want["viewer@example.org"]["evidence.export"] != 3 || want["dev@example.org"]["session.open"] != 2 || want["dev@example.org"]["formation.scale"] != 1 {
+		t.Fatalf("the world is not as the test takes it to be: %v", want)
+	}
+	l.Set(at(2 * time.Hour))
+	page := members(t, l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)}))["reports/people.html"]
+	row := regexp.MustCompile(`<tr><td>([^<]*)</td><td>[^<]*</td><td>[^<]*</td><td>\d+</td><td[^>]*>(\d+)</td><td>(.*)</td></tr>`)
+	got := map[string]map[string]int64{}
+	for _, m := range row.FindAllStringSubmatch(page, -1) {
+		got[m[1]] = map[string]int64{}
+		for _, did := range strings.Split(strings.TrimSuffix(m[3], "<br>"), "<br>") {
+			action, n, _ := strings.Cut(did, " × ")
+			got[m[1]][action], _ = strconv.ParseInt(n, 10, 64)
+		}
+		if m[1] == "viewer@example.org" && m[2] != "3" {
+			t.Errorf("%s was refused %s times, want 3", m[1], m[2])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("people (-recorded +shown):\n%s", diff)
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -60,7 +58,10 @@ func (p *export) writePages(w *pack.Writer, pages []page) error {
 			return err
 		}
 	}
-	people := summarize(a, tables)
+	people, err := p.summarize(a)
+	if err != nil {
+		return err
+	}
 	if err := render(w, "reports/people.html", "people.html", people); err != nil {
 		return err
 	}
@@ -109,78 +110,3 @@ func readTable(a About, p page) (table, error) {
 
 // Shown are the rows that fit a page.
 func (t table) Shown() [][]string { return t.Rows[:min(len(t.Rows), maxHTMLRows)] }
-
-// people is a summary of who did what.
-type people struct {
-	About
-	People []person
-	Roles  []roleCount
-}
-
-type person struct {
-	Email   string
-	Roles   string
-	Did     map[string]int // by action
-	Denied  int
-	Total   int
-	Actions []string
-}
-
-type roleCount struct {
-	Role   string
-	Total  int
-	Denied int
-}
-
-// summarize counts the event reports' rows by person and by role.
-func summarize(a About, tables []table) people {
-	byPerson, byRole := map[string]*person{}, map[string]*roleCount{}
-	for _, t := range tables {
-		who, roles, action, outcome := column(t, "who"), column(t, "roles"), column(t, "action"), column(t, "outcome")
-		if t.Kind != "" || who < 0 || action < 0 {
-			continue
-		}
-		for _, row := range t.Rows {
-			x := byPerson[row[who]]
-			if x == nil {
-				x = &person{Email: row[who], Did: map[string]int{}}
-				byPerson[row[who]] = x
-			}
-			x.Did[row[action]]++
-			x.Total++
-			if row[roles] != "[]" {
-				x.Roles = row[roles]
-			}
-			denied := row[outcome] == string(ledger.Denied)
-			if denied {
-				x.Denied++
-			}
-			for _, role := range strings.Split(strings.Trim(row[roles], `[]`), ",") {
-				role = strings.Trim(role, `"`)
-				if byRole[role] == nil {
-					byRole[role] = &roleCount{Role: role}
-				}
-				byRole[role].Total++
-				if denied {
-					byRole[role].Denied++
-				}
-			}
-		}
-	}
-	out := people{About: a}
-	for _, x := range byPerson {
-		for action := range x.Did {
-			x.Actions = append(x.Actions, action)
-		}
-		slices.Sort(x.Actions)
-		out.People = append(out.People, *x)
-	}
-	slices.SortFunc(out.People, func(a, b person) int { return strings.Compare(a.Email, b.Email) })
-	for _, r := range byRole {
-		out.Roles = append(out.Roles, *r)
-	}
-	slices.SortFunc(out.Roles, func(a, b roleCount) int { return strings.Compare(a.Role, b.Role) })
-	return out
-}
-
-func column(t table, title string) int { return slices.Index(t.Head, title) }

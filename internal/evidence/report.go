@@ -93,7 +93,8 @@ var Definitions = []Definition{
 		Covers:  "every entry session.open and session.close in the period",
 		Actions: []string{"session.open", "session.close"},
 		Columns: columns(when, []pack.Column{
-			{"session", "/body/target/id"},
+			{"session", "/body/changes/0/doc/id"},
+			{"app", "/body/app"},
 			{"where", "/body/changes/0/doc/dyno"},
 			{"type", "/body/changes/0/doc/type"},
 			{"whose", "/body/changes/0/doc/by_email"},
