@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -192,6 +193,9 @@ func (k *Kernel) drain() error {
 
 // gather takes what else waits, up to the batch's bound.
 func (k *Kernel) gather(first *pending) []*pending {
+	// Those whom the last batch answered are about to ask again. Without this
+	// every second batch would have one command, at the price of a whole sync.
+	runtime.Gosched()
 	list := []*pending{first}
 	for len(list) < k.cfg.Batch {
 		select {

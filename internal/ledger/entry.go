@@ -68,9 +68,14 @@ func (h *Header) Append(dst []byte) []byte {
 
 // BodyHash is the commitment to a body that its header carries.
 func BodyHash(salt [SaltSize]byte, body []byte) [sha256.Size]byte {
-	buf := make([]byte, FrameSize+len(body))
-	copy(buf[FrameSize:], body)
-	return hashFramed(buf, salt)
+	return sha256.Sum256(AppendFrame(make([]byte, 0, FrameSize+len(body)), &salt, body))
+}
+
+// AppendFrame appends the bytes whose SHA-256 is BodyHash, for those who hash
+// many bodies and want to use one buffer for all.
+func AppendFrame(dst []byte, salt *[SaltSize]byte, body []byte) []byte {
+	dst = append(dst, 2)
+	return append(append(dst, salt[:]...), body...)
 }
 
 // FrameSize is the room before a body that its hash covers too.

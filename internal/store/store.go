@@ -56,7 +56,8 @@ type Job struct {
 type Batch interface {
 	View
 	// Append adds an entry with the given time and returns its seq. Any error
-	// dooms the batch.
+	// dooms the batch. What the draft refers to must not be changed before Write
+	// has returned.
 	Append(now time.Time, d Draft) (seq int64, err error)
 	// LastTime is the time of the newest entry, zero if there is none.
 	LastTime() time.Time
@@ -106,6 +107,9 @@ type Store interface {
 	// Entries gives a page of entries, by seq. Long reads go in pages: none
 	// holds a transaction between two calls.
 	Entries(ctx context.Context, q Query) ([]Record, error)
+	// List gives what a listing shows of the same entries, without reading their
+	// bodies.
+	List(ctx context.Context, q Query) ([]Line, error)
 	// History lists the seqs of all changes of (kind, id), oldest first.
 	History(ctx context.Context, kind document.Kind, id string) ([]int64, error)
 	// Changed lists, for a kind, each id's newest change among the first size
@@ -131,6 +135,18 @@ type Record struct {
 	Header ledger.Header
 	Salt   [ledger.SaltSize]byte
 	Body   []byte // nil if it was erased when its retention ended
+}
+
+// Line is what a listing shows of an entry.
+type Line struct {
+	Seq     int64
+	Time    time.Time
+	Scope   string // "" = the installation
+	Action  string
+	Outcome ledger.Outcome
+	Actor   string // account id
+	App     string
+	Target  string // id
 }
 
 // Change is the newest change of one document.

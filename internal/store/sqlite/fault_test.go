@@ -23,7 +23,10 @@ func full(s *Store, name string) error {
 			}
 		}
 		_, err := b.Append(epoch.Add(time.Hour), store.Draft{
-			Body:   ledger.Body{Action: "test.beside", Outcome: ledger.OK, Via: ledger.ViaAPI, Actor: ledger.Actor{Kind: ledger.SystemActor}},
+			Body: ledger.Body{
+				Action: "test.beside", Outcome: ledger.OK, Via: ledger.ViaAPI, Actor: ledger.Actor{Kind: ledger.SystemActor},
+				Target: ledger.Target{Kind: "test", ID: name}, // a new word
+			},
 			Sealed: []secret.Sealed{{ID: name, Key: "k", Ciphertext: []byte{1}}},
 			Keys:   []secret.WrappedKey{{ID: name, Scope: name, Wrapped: []byte{1}}},
 			Jobs:   []store.Job{{Kind: "test", Ref: name}},
@@ -38,6 +41,9 @@ func full(s *Store, name string) error {
 func TestFaultAtEveryStatement(t *testing.T) {
 	s := create(t)
 	write(t, s, "a", "b", "c")
+	if err := full(s, "first"); err != nil { // the words that all have in common
+		t.Fatal(err)
+	}
 	var statements []string
 	s.fail = func(statement string) error { statements = append(statements, statement); return nil }
 	if err := full(s, "counted"); err != nil {
@@ -192,8 +198,14 @@ func TestDamage(t *testing.T) {
 			alter(t, s, `UPDATE entries SET body = NULL, salt = NULL WHERE seq = 1`)
 		}, 1, "no body.erase"},
 		{"current document altered", func(t *testing.T, s *Store) {
-			alter(t, s, `UPDATE documents SET doc = replace(doc, 'name', 'nome') WHERE id = ?`, team(0, "").ID)
+			alter(t, s, `UPDATE documents SET at = at + 1 WHERE id = ?`, team(0, "").ID)
 		}, 6, "is not what the entry holds"},
+		{"history of a document altered", func(t *testing.T, s *Store) {
+			alter(t, s, `UPDATE documents SET ladder = zeroblob(length(ladder)) WHERE id = ?`, team(0, "").ID)
+		}, 6, "where the versions"},
+		{"history in an entry altered", func(t *testing.T, s *Store) {
+			alter(t, s, `UPDATE entries SET docs = (SELECT docs FROM entries WHERE seq = 0) WHERE seq = 3`)
+		}, 3, "the changes before"},
 		{"current document is an old one", func(t *testing.T, s *Store) {
 			alter(t, s, `UPDATE documents SET seq = 0, rev = 1 WHERE id = ?`, team(0, "").ID)
 		}, 6, "not its newest version"},
@@ -201,7 +213,7 @@ func TestDamage(t *testing.T) {
 			alter(t, s, `DELETE FROM documents WHERE id = ?`, team(1, "").ID)
 		}, 7, "is missing"},
 		{"document that is in no entry", func(t *testing.T, s *Store) {
-			alter(t, s, `INSERT INTO documents VALUES ('team', 'made-up', 1, 2, '{"schema":1,"id":"made-up"}')`)
+			alter(t, s, `INSERT INTO documents VALUES ('team', 'made-up', 1, 2, 0, 0, 0, x'00')`)
 		}, 2, "is in no entry"},
 		{"secondary key removed", func(t *testing.T, s *Store) {
 			alter(t, s, `DELETE FROM keys WHERE name = 'name' AND value = 'h'`)

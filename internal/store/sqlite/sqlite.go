@@ -19,7 +19,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
@@ -33,16 +32,22 @@ type Store struct {
 	log  *slog.Logger
 
 	writeMu sync.Mutex
-	writer  *sql.DB // one connection
-	head    *head   // what memory holds of the log's end; nil after a failed batch
-	terms   *terms
+	db      *sql.DB
+	writer  *connection
+	closed  bool
+	head    *head    // what memory holds of the log's end; nil after a failed batch
+	current *current // what memory holds of the documents
 
-	reader *sql.DB
+	indexMu sync.Mutex // one segment's postings at a time
+
+	readers *readers
+	words   *words
+	proofs  *proofHashes
 
 	stop context.CancelFunc
 	done chan struct{}
 	// shred asks the background loop to empty the write-ahead log: it still
-	// holds pages from before a key was destroyed.
+	// holds pages from before a key was destroyed or a body erased.
 	shred atomic.Bool
 
 	// fail is the tests' hook: called before each statement of a batch and
@@ -51,10 +56,6 @@ type Store struct {
 }
 
 var _ store.Store = (*Store)(nil)
-
-// walPages is how many pages the WAL may hold before the background loop
-// checkpoints it: 4,000 pages are 16 MB.
-const walInterval = 200 * time.Millisecond
 
 // Create makes a new, empty database at path. It refuses an existing one.
 func Create(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
@@ -83,32 +84,35 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	s := &Store{path: path, log: log, terms: newTerms(), done: make(chan struct{})}
+	s := &Store{path: path, log: log, current: newCurrent(), words: newWords(), done: make(chan struct{})}
 	var err error
-	if s.writer, err = sql.Open("sqlite", dsn(path, false)); err != nil {
+	if s.db, err = sql.Open("sqlite", dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn(path, true)); err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.writer.Close())
+	if s.writer, err = connect(ctx, s.db); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.db.Close())
 	}
-	s.reader.SetMaxOpenConns(8)
-	s.reader.SetMaxIdleConns(2)
+	db, err := sql.Open("sqlite", dsn(path, true))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.db.Close())
+	}
+	s.readers = newReaders(db)
+	s.proofs = newProofHashes(s.readers)
 	if err := s.check(ctx); err != nil {
-		return nil, errors.Join(err, s.writer.Close(), s.reader.Close())
+		return nil, errors.Join(err, s.closeAll())
 	}
 	loop, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.shred.Store(true) // the last run may have ended before it got there
-	go s.checkpointWAL(loop)
+	go s.maintain(loop)
 	return s, nil
 }
 
 func dsn(path string, readOnly bool) string {
 	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path)}
-	q := pragmas + "&_txlock=immediate"
+	q := pragmas + writerCache
 	if readOnly {
-		q = pragmas + "&_pragma=query_only(1)"
+		q = pragmas + readerCache + "&_pragma=query_only(1)"
 	}
 	u.RawQuery = q
 	return u.String()
@@ -116,7 +120,7 @@ func dsn(path string, readOnly bool) string {
 
 func (s *Store) check(ctx context.Context) error {
 	var version string
-	if err := s.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'schema'`).Scan(&version); err != nil {
+	if err := s.readers.point(ctx, `SELECT value FROM meta WHERE name = 'schema'`, nil, &version); err != nil {
 		return &store.Damage{Seq: -1, What: fmt.Sprintf("the database %s cannot be read: %v", s.path, err)}
 	}
 	if n, err := strconv.Atoi(version); err != nil || n > schemaVersion {
@@ -125,56 +129,22 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// checkpointWAL moves committed pages into the database file without stopping
-// readers or the writer. An inline checkpoint would be the writer's p99.
-func (s *Store) checkpointWAL(ctx context.Context) {
-	defer close(s.done)
-	tick := time.NewTicker(walInterval)
-	defer tick.Stop()
-	db, err := sql.Open("sqlite", dsn(s.path, false))
-	if err != nil {
-		s.log.Error("ledger: no background checkpoints", "error", err)
-		return
-	}
-	db.SetMaxOpenConns(1)
-	defer db.Close()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := s.moveWAL(ctx, db); err != nil && ctx.Err() == nil {
-				s.log.Warn("ledger: background checkpoint failed", "error", err)
-			}
-		}
-	}
-}
-
-// moveWAL moves what it can; it empties the log where that was asked for and
-// nobody reads from it, and tries again at the next turn otherwise.
-func (s *Store) moveWAL(ctx context.Context, db *sql.DB) error {
-	if !s.shred.Load() {
-		_, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
-		return err
-	}
-	// The writer waits meanwhile, so this does not wait long for readers.
-	if _, err := db.ExecContext(ctx, `PRAGMA busy_timeout(100)`); err != nil {
-		return err
-	}
-	s.shred.Store(false)
-	var busy, pages, moved int
-	err := db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
-	if err != nil || busy != 0 {
-		s.shred.Store(true)
-	}
-	return err
-}
-
-// Close waits for the batch that is being written and closes the database.
+// Close waits for what is being written and read and closes the database. A
+// second call does nothing.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.done
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	if s.closed {
+		return nil
+	}
+	return s.closeAll()
+}
+
+func (s *Store) closeAll() error {
+	s.closed = true
+	err := s.readers.close()
+	s.writer.discard()
+	return errors.Join(err, s.db.Close())
 }

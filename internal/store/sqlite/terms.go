@@ -1,58 +1,90 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 )
 
-// terms maps words to small integers. 0 stands for the empty word.
-type terms struct{ ids map[string]int64 }
+// maxTerms bounds the words that are kept in memory.
+const maxTerms = 65_536
 
-// maxTerms bounds the cache; past it the cache starts again.
-const maxTerms = 20_000
-
-func newTerms() *terms { return &terms{ids: map[string]int64{}} }
-
-// of gives the id of a word inside the writer's transaction, adding it if new.
-func (t *terms) of(tx *sql.Tx, word string) (int64, error) {
-	if word == "" {
-		return 0, nil
-	}
-	if id, ok := t.ids[word]; ok {
-		return id, nil
-	}
-	var id int64
-	err := tx.QueryRow(`SELECT id FROM terms WHERE term = ?`, word).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = tx.QueryRow(`INSERT INTO terms (term) VALUES (?) RETURNING id`, word).Scan(&id)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("term: %w", err)
-	}
-	if len(t.ids) >= maxTerms {
-		clear(t.ids)
-	}
-	t.ids[word] = id
-	return id, nil
+// words maps words to small integers and back, as far as they are committed. 0
+// stands for the empty word. Safe for concurrent use.
+type words struct {
+	mu  sync.Mutex
+	ids *generations[string, int64]
+	of  *generations[int64, string]
 }
 
-// lookup gives the id of a word for reading; false if no entry has it.
-func lookup(ctx context.Context, q querier, word string) (int64, bool, error) {
+func newWords() *words {
+	return &words{ids: newGenerations[string, int64](maxTerms), of: newGenerations[int64, string](maxTerms)}
+}
+
+func (w *words) keep(word string, id int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids.put(word, id)
+	w.of.put(id, word)
+}
+
+// id gives the number of a word for reading; false if no entry has it.
+func (w *words) id(t *transaction, word string) (int64, bool, error) {
 	if word == "" {
 		return 0, true, nil
 	}
-	var id int64
-	err := q.QueryRowContext(ctx, `SELECT id FROM terms WHERE term = ?`, word).Scan(&id)
+	w.mu.Lock()
+	id, ok := w.ids.get(word)
+	w.mu.Unlock()
+	if ok {
+		return id, true, nil
+	}
+	err := t.one(`SELECT id FROM terms WHERE term = ?`, []any{word}, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
-	return id, err == nil, err
+	if err != nil {
+		return 0, false, fmt.Errorf("term: %w", err)
+	}
+	w.keep(word, id)
+	return id, true, nil
 }
 
-// querier is what a database, a connection and a transaction have in common.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+// word gives the word of a number.
+func (w *words) word(t *transaction, id int64) (string, error) {
+	if id == 0 {
+		return "", nil
+	}
+	w.mu.Lock()
+	word, ok := w.of.get(id)
+	w.mu.Unlock()
+	if ok {
+		return word, nil
+	}
+	if err := t.one(`SELECT term FROM terms WHERE id = ?`, []any{id}, &word); err != nil {
+		return "", fmt.Errorf("term %d: %w", id, err)
+	}
+	w.keep(word, id)
+	return word, nil
+}
+
+// term gives the number of a word inside the writer's transaction, adding it if
+// it is new. The numbers of new words count only once the batch is committed.
+func (b *batch) term(word string) (int64, error) {
+	if id, ok := b.terms[word]; ok {
+		return id, nil
+	}
+	id, ok, err := b.s.words.id(b.tx, word)
+	if err != nil || ok {
+		return id, err
+	}
+	if err := b.s.trip("put term"); err != nil {
+		return 0, err
+	}
+	if err := b.tx.one(`INSERT INTO terms (term) VALUES (?) RETURNING id`, []any{word}, &id); err != nil {
+		return 0, fmt.Errorf("put term: %w", err)
+	}
+	b.terms[word] = id
+	return id, nil
 }

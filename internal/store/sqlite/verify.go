@@ -3,32 +3,32 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"database/sql"
-	"encoding/json"
 	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
-// Verify implements store.Store. It reads every entry in pages, so that it
-// never pins the WAL for long, up to the size at which it started.
+// Verify implements store.Store. It reads every entry in pages, each in a
+// transaction of its own, so that it never pins the WAL for long, up to the
+// size at which it started. Pages are read and hashed in parallel and folded in
+// order.
 func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) error {
 	head, err := s.Head(ctx)
 	if err != nil {
 		return err
 	}
-	v := &verifier{s: s, state: map[docKey]store.Change{}, erased: map[int64]bool{}}
-	for v.next < head.Size {
-		if err := v.page(ctx, head.Size); err != nil {
-			return err
-		}
-		if progress != nil {
-			progress(v.next, head.Size)
-		}
+	v := &verifier{
+		s: s, total: head.Size, seed: maphash.MakeSeed(), hashes: newHead(verified{}),
+		state: map[docKey]*folded{}, blank: map[int64]bool{}, erased: map[int64]bool{},
+	}
+	if err := v.entries(ctx, progress); err != nil {
+		return err
 	}
 	for seq := range v.blank {
 		if !v.erased[seq] {
@@ -41,103 +41,132 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) er
 	return s.integrity(ctx)
 }
 
-type docKey struct{ kind, id string }
-
 // verifier folds the entries again: tree hashes, revisions, newest changes.
 type verifier struct {
 	s      *Store
+	total  int64
+	seed   maphash.Seed
 	next   int64
-	time   string
-	hashes head
-	state  map[docKey]store.Change
+	time   time.Time
+	hashes *head
+	state  map[docKey]*folded
 	blank  map[int64]bool // entries without a body
 	erased map[int64]bool // entries that a body.erase names
+	docs   []byte         // what the entry at hand must say about its changes
 }
 
-const verifyPage = 5_000
+// folded is the newest change of a document, as the entries have it.
+type folded struct {
+	rev, seq, born int64
+	at, size       int
+	ladder         ladder
+}
 
-func (v *verifier) page(ctx context.Context, size int64) error {
-	if v.hashes.tiles == nil {
-		v.hashes = head{tiles: map[int64][]byte{}, dirty: map[int64]bool{}}
-		v.blank = map[int64]bool{}
+// verified stands for tiles that the verifier does not have in memory: it has
+// all that the tree's right edge needs.
+type verified struct{}
+
+func (verified) tile(n int64) ([]byte, error) {
+	return nil, fmt.Errorf("tile %d was let go too early", n)
+}
+
+// entries reads pages ahead, one for each core, but leaves half of the readers to
+// others.
+func (v *verifier) entries(ctx context.Context, progress func(done, total int64)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	pages := make(chan chan *page, min(runtime.GOMAXPROCS(0), maxReaders/2))
+	wg.Go(func() {
+		defer close(pages)
+		for first := int64(0); first < v.total; first += pageSize {
+			p := make(chan *page, 1)
+			select {
+			case pages <- p:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() { p <- v.s.readPage(ctx, first, min(first+pageSize, v.total)) })
+		}
+	})
+	for p := range pages {
+		if err := v.take(<-p); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(v.next, v.total)
+		}
 	}
-	list, err := v.s.Entries(ctx, store.Query{FromSeq: v.next, ToSeq: size, Limit: verifyPage})
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return &store.Damage{Seq: v.next, What: "it is missing"}
-	}
-	// Recomputed tiles must read nothing from the database but older tiles
-	// that this verifier compared already.
-	v.hashes.base = newHashes(ctx, v.s.reader)
-	for i := range list {
-		if err := v.entry(&list[i]); err != nil {
+	return ctx.Err()
+}
+
+// take folds the next page and compares the tree's hashes up to its end.
+func (v *verifier) take(p *page) error {
+	for i := range p.entries {
+		if err := v.entry(&p.entries[i]); err != nil {
 			return err
 		}
 	}
-	return v.compareTiles(ctx)
+	if p.err != nil {
+		return p.err
+	}
+	return v.compareTiles(p.tiles)
 }
 
-func (v *verifier) entry(r *store.Record) error {
-	damage := func(what string) error { return &store.Damage{Seq: v.next, What: what} }
-	if r.Header.Seq != v.next {
+func (v *verifier) entry(e *checked) error {
+	damage := func(format string, args ...any) error {
+		return &store.Damage{Seq: v.next, What: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case e.seq != v.next:
 		return damage("it is missing")
-	}
-	if t := ledger.FormatTime(r.Header.Time); t < v.time {
+	case e.time.Before(v.time):
 		return damage("its time is before that of the entry before it")
-	} else {
-		v.time = t
+	case e.damage != "":
+		return damage("%s", e.damage)
+	case e.blank:
+		v.blank[e.seq] = true
 	}
-	if r.Body == nil {
-		v.blank[v.next] = true
-	} else {
-		if ledger.BodyHash(r.Salt, r.Body) != r.Header.Body {
-			return damage("its body or salt was altered")
-		}
-		if err := v.fold(r); err != nil {
-			return err
+	v.time = e.time
+	for _, seq := range e.erased {
+		v.erased[seq] = true
+	}
+	v.docs = v.docs[:0]
+	for place, c := range e.changes {
+		if old := v.change(c, e.seq, place); old != 0 && c.rev != old+1 && v.whole() {
+			return damage("%s %s has revision %d after %d", c.kind, c.id, c.rev, old)
 		}
 	}
-	if err := v.hashes.add(ledger.LeafHash(r.Header.Append(nil))); err != nil {
-		return err
+	if v.whole() && !bytes.Equal(v.docs, e.docs) {
+		return damage("what it says about the changes before was altered")
 	}
 	v.next++
-	return nil
+	return v.hashes.add(e.leaf)
 }
 
-func (v *verifier) fold(r *store.Record) error {
-	if !bytes.Contains(r.Body, []byte(`"changes":`)) && !bytes.Contains(r.Body, []byte(`"erased":`)) {
-		return nil
+// whole tells whether all bodies were there so far. One that was erased may have
+// held revisions in between.
+func (v *verifier) whole() bool { return len(v.blank) == 0 }
+
+// change makes a change the newest, adds to docs what its entry must say about
+// it, and gives the revision before, 0 if none.
+func (v *verifier) change(c bodyChange, seq int64, place int) (old int64) {
+	f, ok := v.state[docKey{string(c.kind), string(c.id)}]
+	if !ok {
+		f = &folded{born: birth(seq, place)}
+		v.state[docKey{string(c.kind), string(c.id)}] = f
 	}
-	var body ledger.Body
-	if err := json.Unmarshal(r.Body, &body); err != nil {
-		return &store.Damage{Seq: v.next, What: "its body cannot be read"}
-	}
-	for _, e := range body.Erased {
-		v.erased[e.Seq] = true
-	}
-	for _, c := range body.Changes {
-		k := docKey{c.Kind, c.ID}
-		old, ok := v.state[k]
-		// An erased body may have held revisions in between.
-		if ok && c.Rev != old.Rev+1 && len(v.blank) == 0 {
-			return &store.Damage{Seq: v.next, What: fmt.Sprintf("%s %s has revision %d after %d", c.Kind, c.ID, c.Rev, old.Rev)}
-		}
-		v.state[k] = store.Change{ID: c.ID, Rev: c.Rev, Seq: v.next}
-	}
-	return nil
+	v.docs = appendRevision(v.docs, seq, revision{f.born, c.rev, f.ladder.below(c.rev)})
+	old, f.rev, f.seq, f.at, f.size = f.rev, c.rev, seq, c.at, c.size
+	f.ladder = f.ladder.climb(c.rev, seq)
+	return old
 }
 
 // compareTiles compares the recomputed tree hashes with the stored ones.
-func (v *verifier) compareTiles(ctx context.Context) error {
-	stored := newHashes(ctx, v.s.reader)
+func (v *verifier) compareTiles(stored map[int64][]byte) error {
 	for n := range v.hashes.dirty {
-		have, err := stored.tile(n)
-		if err != nil {
-			return err
-		}
-		want := v.hashes.tiles[n]
+		have, want := stored[n], v.hashes.tiles[n]
 		if len(have) < len(want) || !bytes.Equal(have[:len(want)], want) {
 			return &store.Damage{Seq: v.blame(n, have, want), What: "a tree hash is not the one that its header gives: the header or the hash was altered"}
 		}
@@ -154,115 +183,4 @@ func (v *verifier) blame(tile int64, have, want []byte) int64 {
 	}
 	level, n := tlog.SplitStoredHashIndex(tile*tileHashes + int64(at/hashSize))
 	return (n+1)<<level - 1
-}
-
-// documents compares the folded state with the tables that commands read.
-func (v *verifier) documents(ctx context.Context, size int64) error {
-	rows, err := v.s.reader.QueryContext(ctx, `SELECT kind, id, rev, seq, doc FROM documents WHERE seq < ?`, size)
-	if err != nil {
-		return fmt.Errorf("verify documents: %w", err)
-	}
-	defer rows.Close()
-	seen := 0
-	for rows.Next() {
-		var k docKey
-		var c store.Change
-		var doc []byte
-		if err := rows.Scan(&k.kind, &k.id, &c.Rev, &c.Seq, &doc); err != nil {
-			return fmt.Errorf("verify documents: %w", err)
-		}
-		want, ok := v.state[k]
-		if !ok {
-			return &store.Damage{Seq: c.Seq, What: fmt.Sprintf("the current %s %s is in no entry", k.kind, k.id)}
-		}
-		if want.Seq != c.Seq || want.Rev != c.Rev {
-			return &store.Damage{Seq: want.Seq, What: fmt.Sprintf("the current %s %s is not its newest version", k.kind, k.id)}
-		}
-		if err := v.sameDocument(ctx, k, c.Seq, doc); err != nil {
-			return err
-		}
-		seen++
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("verify documents: %w", err)
-	}
-	return v.newer(ctx, size, seen)
-}
-
-func (v *verifier) sameDocument(ctx context.Context, k docKey, seq int64, doc []byte) error {
-	var raw []byte
-	if err := v.s.reader.QueryRowContext(ctx, `SELECT body FROM entries WHERE seq = ?`, seq).Scan(&raw); err != nil {
-		return fmt.Errorf("verify documents: %w", err)
-	}
-	var body ledger.Body
-	if err := json.Unmarshal(raw, &body); err != nil {
-		return &store.Damage{Seq: seq, What: "its body cannot be read"}
-	}
-	for _, c := range body.Changes {
-		if c.Kind != k.kind || c.ID != k.id {
-			continue
-		}
-		if c.Deleted() && doc == nil {
-			return nil
-		}
-		if canonical, err := ledger.Canonicalize(json.RawMessage(doc)); err == nil && bytes.Equal(canonical, c.Doc) {
-			return v.usable(ctx, k, seq, doc)
-		}
-	}
-	return &store.Damage{Seq: seq, What: fmt.Sprintf("the current %s %s is not what the entry holds", k.kind, k.id)}
-}
-
-// usable makes sure that this version can serve a document and finds it by
-// each of its keys.
-func (v *verifier) usable(ctx context.Context, k docKey, seq int64, raw []byte) error {
-	if raw == nil {
-		return nil
-	}
-	doc, err := document.Decode(document.Kind(k.kind), raw)
-	if err != nil {
-		return fmt.Errorf("entry %d: %w", seq, err)
-	}
-	for _, key := range doc.Keys() {
-		var ok bool
-		if err := v.s.reader.QueryRowContext(ctx,
-			`SELECT EXISTS (SELECT 1 FROM keys WHERE kind = ? AND name = ? AND value = ? AND id = ?)`,
-			k.kind, key.Name, key.Value, k.id).Scan(&ok); err != nil {
-			return fmt.Errorf("verify keys: %w", err)
-		}
-		if !ok {
-			return &store.Damage{Seq: seq, What: fmt.Sprintf("the current %s %s is not found by its %s", k.kind, k.id, key.Name)}
-		}
-	}
-	return nil
-}
-
-// newer accounts for documents whose newest change came after the size that is
-// verified: everything else that was folded must have been seen.
-func (v *verifier) newer(ctx context.Context, size int64, seen int) error {
-	if seen == len(v.state) {
-		return nil
-	}
-	for k, c := range v.state {
-		var seq int64
-		err := v.s.reader.QueryRowContext(ctx, `SELECT seq FROM documents WHERE kind = ? AND id = ?`, k.kind, k.id).Scan(&seq)
-		if err == sql.ErrNoRows || err == nil && seq < c.Seq {
-			return &store.Damage{Seq: c.Seq, What: fmt.Sprintf("the current %s %s is missing", k.kind, k.id)}
-		}
-		if err != nil {
-			return fmt.Errorf("verify documents: %w", err)
-		}
-	}
-	return nil
-}
-
-// integrity asks SQLite for torn pages and broken indexes.
-func (s *Store) integrity(ctx context.Context) error {
-	var result string
-	if err := s.reader.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&result); err != nil {
-		return &store.Damage{Seq: -1, What: fmt.Sprintf("the database cannot be read: %v", err)}
-	}
-	if result != "ok" {
-		return &store.Damage{Seq: -1, What: "the database file is torn: " + result}
-	}
-	return nil
 }
