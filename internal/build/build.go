@@ -92,7 +92,7 @@ func (b *Builder) compile(ctx context.Context, in Input, p plan, source *tree, w
 	if err := b.stage(ctx, in, source, input); err != nil {
 		return nil, findings{}, err
 	}
-	if err := b.run(ctx, in, p, o); err != nil {
+	if err := b.run(ctx, b.withCache(ctx, in), p, o); err != nil {
 		return nil, findings{}, err
 	}
 	found, err := b.collect(ctx, in, used, work)

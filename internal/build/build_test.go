@@ -280,6 +280,23 @@ func TestCacheSurvivesBuilds(t *testing.T) {
 	}
 }
 
+// TestBrokenCache builds without a cache that cannot be written.
+func TestBrokenCache(t *testing.T) {
+	w := newWorkshop(t, nil)
+	cache := "0198c0de-0000-7000-8000-00000000cac4"
+	if err := os.WriteFile(filepath.Join(w.engine.root, cache), nil, 0o600); err != nil { // no directory
+		t.Fatal(err)
+	}
+	in := input(source(t, shellApp))
+	in.CacheVolume = cache
+	if _, err := w.Build(t.Context(), in, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if m := w.engine.tasks[0].Process.Mounts; m[len(m)-1].Volume != in.BuildID {
+		t.Errorf("mounts %+v", m)
+	}
+}
+
 func TestBuildRefusals(t *testing.T) {
 	ok := map[string]string{"build.sh": "true\n", "Procfile": "web: x\n"}
 	with := func(more map[string]string) map[string]string { return merge(ok, more) }

@@ -66,15 +66,22 @@ func (b *Builder) stage(ctx context.Context, in Input, source *tree, input []ima
 	}); err != nil {
 		return err
 	}
-	if in.CacheVolume != "" {
-		if err := b.put(ctx, in.CacheVolume, "", nil, []image.Entry{image.Directory(cacheDir, 0o755, UID)}); err != nil {
-			return err
-		}
-	}
 	if err := b.put(ctx, in.BuildID, inputDir, nil, input); err != nil {
 		return err
 	}
 	return b.put(ctx, in.BuildID, appDir, source.file, source.under(""))
+}
+
+// withCache gives in without its cache if that cannot be written.
+func (b *Builder) withCache(ctx context.Context, in Input) Input {
+	if in.CacheVolume == "" {
+		return in
+	}
+	if err := b.put(ctx, in.CacheVolume, "", nil, []image.Entry{image.Directory(cacheDir, 0o755, UID)}); err != nil {
+		b.config.Log.WarnContext(ctx, "build goes without its cache", "build", in.BuildID, "volume", in.CacheVolume, "error", err)
+		in.CacheVolume = ""
+	}
+	return in
 }
 
 func (b *Builder) put(ctx context.Context, volume, dir string, src io.ReaderAt, entries []image.Entry) error {

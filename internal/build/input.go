@@ -23,7 +23,7 @@ type Input struct {
 	// Env are the app's config vars. Buildpacks see them in their ENV_DIR.
 	Env []driver.EnvVar
 	// CacheVolume is the id of an unlocked volume of the app that survives
-	// builds; "" builds without a cache.
+	// builds; "" builds without a cache, and so does one that cannot be used.
 	CacheVolume string
 }
 

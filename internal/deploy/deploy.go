@@ -36,6 +36,8 @@ type Config struct {
 	Build  Builder
 	// Space is the id of the space whose network builds use.
 	Space string
+	// Volumes hold what builds keep for the next one.
+	Volumes Volumes
 	// Authenticate gives the actor behind a request, via git.
 	Authenticate func(r *http.Request) (control.By, error)
 	// WebURL is where an app's default domain is reached, for the pusher.
@@ -187,7 +189,9 @@ func (d *Deployer) build(ctx context.Context, push git.Push, b *document.Build, 
 	if err := d.fill(ctx, &in); err != nil {
 		return nil, err
 	}
+	in.CacheVolume = d.cache(ctx, b)
 	result, err := d.cfg.Build.Build(ctx, in, out)
+	d.closeCache(ctx, in.CacheVolume, err != nil)
 	if err != nil {
 		return nil, err
 	}

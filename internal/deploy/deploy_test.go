@@ -29,6 +29,8 @@ import (
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/deploy"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/memory"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/reconcile"
@@ -66,10 +68,14 @@ func good(out io.Writer) (build.Result, error) {
 	}, nil
 }
 
+// buildSpace is the network of builds.
+const buildSpace = "0198c0de-0000-7000-8000-00000000b01d"
+
 // lab is a git server over the world's app clinic, and a work tree.
 type lab struct {
 	*commandtest.World
 	builder  *builder
+	engine   *memory.Driver
 	deployer *deploy.Deployer
 	url      *url.URL
 	work     string
@@ -81,8 +87,14 @@ func newLab(t *testing.T, blobs *blob.Store) *lab {
 	if blobs == nil {
 		blobs = l.Blobs
 	}
+	l.engine = memory.New(memory.Config{})
+	t.Cleanup(func() { l.engine.Close() })
+	if err := l.engine.EnsureSpace(t.Context(), driver.Space{ID: buildSpace, Name: "builds"}); err != nil {
+		t.Fatal(err)
+	}
 	l.deployer = deploy.New(deploy.Config{
-		Processes: reconcile.Processes{Store: l.Store, Keyring: l.Keyring}, Kernel: l.Kernel, Blobs: blobs, Build: l.builder, Space: "builds",
+		Processes: reconcile.Processes{Store: l.Store, Keyring: l.Keyring}, Kernel: l.Kernel, Blobs: blobs, Build: l.builder,
+		Space: buildSpace, Volumes: l.engine,
 		Log: slog.New(slog.DiscardHandler), WebURL: func(app string) string { return "https://" + app + ".apps.localhost/" },
 		Authenticate: func(r *http.Request) (control.By, error) {
 			_, name, ok := r.BasicAuth()
@@ -198,7 +210,7 @@ func TestPush(t *testing.T) {
 	if b := l.newest(); !slices.Equal(b.Authors, []string{"a@example.org"}) {
 		t.Errorf("written by %q", b.Authors)
 	}
-	if in := l.builder.in; in.Commit != commit || in.App != l.IDs["app:clinic"] || in.Space != "builds" || !slices.Contains(l.builder.files, "package.json") {
+	if in := l.builder.in; in.Commit != commit || in.App != l.IDs["app:clinic"] || in.Space != buildSpace || !slices.Contains(l.builder.files, "package.json") {
 		t.Errorf("built %+v of %v", in, l.builder.files)
 	}
 	env := map[string]string{}

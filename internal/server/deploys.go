@@ -155,7 +155,7 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 		return nil, err
 	}
 	deployer := deploy.New(deploy.Config{
-		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Log: p.log,
+		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Volumes: p.driver, Log: p.log,
 		Authenticate: p.authenticate, WebURL: p.webURL,
 	})
 	if err := deployer.Recover(ctx); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/control"
@@ -112,6 +114,11 @@ func Find(v store.View, identity string) (*document.App, error) {
 		return a, nil
 	}
 	return store.One[*document.App](v, "name", identity)
+}
+
+// BuildCache is the id of the volume that an app's builds keep things in.
+func BuildCache(app string) string {
+	return uuid.NewSHA1(uuid.MustParse(app), []byte("build-cache")).String()
 }
 
 // Target names an app in an entry.
