@@ -435,7 +435,7 @@ func TestTaskIsConfined(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := w.engine.tasks[0].Process
-	if !p.ReadOnly || p.UID != UID || p.Limits.MemoryBytes == 0 || p.Limits.PIDs == 0 || w.engine.tasks[0].Timeout == 0 {
+	if !p.ReadOnly || p.UID != UID || p.Limits.MemoryBytes == 0 || p.Limits.PIDs == 0 || w.engine.tasks[0].Timeout == 0 || !w.engine.tasks[0].Private {
 		t.Errorf("task %+v", w.engine.tasks[0])
 	}
 	if !slices.Contains(p.Env, driver.EnvVar{Name: "npm_config_registry", Value: "https://npm.internal/"}) {

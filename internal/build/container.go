@@ -144,6 +144,8 @@ func (b *Builder) task(in Input, p plan) driver.Task {
 		Labels: driver.Labels{App: in.App, Source: "heroku", Type: "build"},
 		Name:   "build." + in.BuildID[:8],
 		Attach: true,
+		// Builds of others use the same network at the same time.
+		Private: true,
 		// A little more than our own bound, for when nobody is left to stop it.
 		Timeout: b.config.Timeout + time.Minute,
 		Process: driver.Process{

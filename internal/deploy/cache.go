@@ -19,9 +19,6 @@ type Volumes interface {
 	DestroyVolume(ctx context.Context, id string) (driver.Disposal, error)
 }
 
-// cacheBytes is what an app's builds may keep from one to the next.
-const cacheBytes = 1 << 30
-
 // cache unlocks the volume that an app's builds keep things in, and gives its
 // id. Builds go without, "", if there is any trouble with it: a cache saves
 // time and is nothing that a build may fail of.
@@ -29,7 +26,7 @@ const cacheBytes = 1 << 30
 // Its key is derived from that of the app's space, so it is stored nowhere and
 // ends with the space.
 func (d *Deployer) cache(ctx context.Context, b *document.Build) string {
-	v := driver.Volume{ID: apps.BuildCache(b.App), Space: d.cfg.Space, Bytes: cacheBytes}
+	v := driver.Volume{ID: apps.BuildCache(b.App), Space: d.cfg.Space, Bytes: d.cfg.CacheBytes}
 	bulk, err := d.cfg.Keyring.DataKey(ctx, &b.Space)
 	if err == nil {
 		v.Key, err = secret.Derive(bulk, "build-cache/"+b.App, 64)

@@ -38,6 +38,8 @@ type Config struct {
 	Space string
 	// Volumes hold what builds keep for the next one.
 	Volumes Volumes
+	// CacheBytes is how much that may be, for each app; default 512 MiB.
+	CacheBytes int64
 	// Authenticate gives the actor behind a request, via git.
 	Authenticate func(r *http.Request) (control.By, error)
 	// WebURL is where an app's default domain is reached, for the pusher.
@@ -54,7 +56,12 @@ type Builder interface {
 type Deployer struct{ cfg Config }
 
 // New returns a Deployer.
-func New(cfg Config) *Deployer { return &Deployer{cfg} }
+func New(cfg Config) *Deployer {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 512 << 20
+	}
+	return &Deployer{cfg}
+}
 
 // Authorize implements git.Gate.
 func (d *Deployer) Authorize(r *http.Request, name string, write bool) (git.Repo, error) {

@@ -200,6 +200,7 @@ type Task struct {
 	Cols    int           `json:"cols"`
 	Timeout time.Duration `json:"timeout"` // 0 = none
 	Peers   []string      `json:"peers"`
+	Private bool          `json:"private"` // nothing in the space may connect to it
 }
 
 // Exec is another process in a running container, with its environment.

@@ -54,6 +54,13 @@ type BuildConfig struct {
 	// Proxy and NoProxy are the usual variables.
 	Proxy   string `json:"proxy"`
 	NoProxy string `json:"no_proxy"`
+	// Allow lists further hosts, as host:port, that builds may reach although
+	// their addresses are private: a git server of one's own, say. The
+	// registry, the proxy and the host's resolvers are reached anyway.
+	Allow []string `json:"allow"`
+	// Buildpacks is a directory of the operator's own buildpacks, each a
+	// directory that apps name it by; "" = none.
+	Buildpacks string `json:"buildpacks"`
 }
 
 func (c *Config) defaults() error {
@@ -73,6 +80,9 @@ func (c *Config) defaults() error {
 	def(&c.Images, filepath.Join(c.Data, "images"))
 	if c.EdgePort == 0 {
 		c.EdgePort = 443
+	}
+	if _, err := c.Build.endpoints(); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(c.Bastion)
 	if err != nil {

@@ -10,15 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/strongroom/strongroom/internal/build"
 	"github.com/strongroom/strongroom/internal/build/git"
 	"github.com/strongroom/strongroom/internal/command/installation"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/deploy"
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
@@ -66,8 +63,23 @@ func (d *deploys) run(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
-	<-ctx.Done()
+	d.follow(ctx)
 	return d.ready.Load().Close()
+}
+
+// follow keeps the builds' network in step with what names resolve into, until
+// ctx ends.
+func (d *deploys) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Minute):
+		}
+		if err := d.p.driver.EnsureSpace(ctx, d.buildSpace(ctx)); err != nil && ctx.Err() == nil {
+			d.p.log.Warn("the builds' network", "error", err)
+		}
+	}
 }
 
 func (d *deploys) prepare(ctx context.Context) error {
@@ -79,7 +91,7 @@ func (d *deploys) prepare(ctx context.Context) error {
 		}
 		digests[name] = digest
 	}
-	space := d.buildSpace()
+	space := d.buildSpace(ctx)
 	if err := d.p.driver.EnsureSpace(ctx, space); err != nil {
 		return fmt.Errorf("the builds' network: %w", err)
 	}
@@ -118,19 +130,6 @@ func (d *deploys) importImage(ctx context.Context, name string) (string, error) 
 	return digest, err
 }
 
-// buildSpace is the network that builds use: it reaches what is outside, and
-// nothing of the installation. Its id follows from the installation's.
-func (d *deploys) buildSpace() driver.Space {
-	id := uuid.NewSHA1(uuid.MustParse(d.p.installation.ID), []byte("builds")).String()
-	return driver.Space{
-		ID: id, Name: "builds", Trusted: []string{},
-		Outbound: []driver.Outbound{
-			{CIDR: "0.0.0.0/0", Protocol: "tcp", FromPort: 443, ToPort: 443},
-			{CIDR: "0.0.0.0/0", Protocol: "udp", FromPort: 53, ToPort: 53},
-		},
-	}
-}
-
 func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.Handler, error) {
 	p := d.p
 	key, err := p.buildKey()
@@ -149,7 +148,7 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 	}
 	builder, err := build.New(p.driver, build.Config{
 		WorkDir: work, BaseArchive: p.cfg.imagePath("base"), BuildImage: buildImage, Key: key,
-		BuilderID: "https://strongroom.dev/builder/" + p.installation.ID, Registry: registry, Log: p.log,
+		BuilderID: "https://strongroom.dev/builder/" + p.installation.ID, Registry: registry, BuildpackDir: p.cfg.Build.Buildpacks, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ type record struct {
 	TTY        bool
 	Rows, Cols int
 	Peers      []string
+	Private    bool
 	Deadline   time.Time // zero = none
 
 	Since   time.Time // when it entered its state

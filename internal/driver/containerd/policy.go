@@ -31,14 +31,24 @@ func (d *Driver) policy(space string) []network.Private {
 		}
 	}
 	for _, c := range live {
-		// A formation that is gone while its instance drains stays closed.
-		if f, kept := d.formations[c.Formation]; !c.isTask() && (!kept || f.Private) {
+		if d.private(c) {
 			private = append(private, network.Private{
 				Address: netip.MustParseAddr(c.Address), From: slices.Clone(from[c.Formation]),
 			})
 		}
 	}
 	return private
+}
+
+// private tells whether a container may be reached only from its peers. A
+// formation that is gone while its instance drains stays closed; a task has no
+// peers. d.mu is held.
+func (d *Driver) private(c *container) bool {
+	if c.isTask() {
+		return c.Private
+	}
+	f, kept := d.formations[c.Formation]
+	return !kept || f.Private
 }
 
 // peers of a container: those of its formation as it is now; d.mu is held.

@@ -165,6 +165,7 @@ func TestPolicy(t *testing.T) {
 	add("5", "s", "", "100.64.0.5", nil)
 	add("6", "s", "web", "100.64.0.6", func(r *record) { r.Exit = &driver.Exit{} }) // has ended
 	add("7", "s", "gone", "100.64.0.7", nil)                                        // its formation was removed
+	add("9", "s", "", "100.64.0.9", func(r *record) { r.Private = true })
 	add("8", "other", "web", "100.64.64.1", nil)
 	var got []string
 	for _, p := range d.policy("s") {
@@ -174,7 +175,7 @@ func TestPolicy(t *testing.T) {
 		}
 		got = append(got, line)
 	}
-	want := []string{"100.64.0.1 from 100.64.0.2 100.64.0.4", "100.64.0.7 from"}
+	want := []string{"100.64.0.1 from 100.64.0.2 100.64.0.4", "100.64.0.7 from", "100.64.0.9 from"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

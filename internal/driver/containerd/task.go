@@ -23,7 +23,7 @@ func (d *Driver) StartTask(ctx context.Context, t driver.Task) (driver.Session, 
 		return nil, err
 	}
 	c := newContainer(record{
-		ID: t.ID, Space: t.Space, Labels: t.Labels, Dyno: t.Name, Process: t.Process, Peers: t.Peers,
+		ID: t.ID, Space: t.Space, Labels: t.Labels, Dyno: t.Name, Process: t.Process, Peers: t.Peers, Private: t.Private,
 		Attach: t.Attach, TTY: t.TTY, Rows: t.Rows, Cols: t.Cols, Since: time.Now().UTC(),
 	})
 	if t.Timeout > 0 {

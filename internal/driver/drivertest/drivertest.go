@@ -79,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver, opts Options) {
 		{"volume in a container", volumeInContainer},
 		{"busy volume", busyVolume},
 		{"private formation", privateFormation},
+		{"private task", privateTask},
 		{"isolation", isolation},
 		{"logs", logs},
 		{"following logs", followsLogs},

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"bufio"
 	"fmt"
 	"strings"
 	"time"
@@ -202,6 +203,28 @@ func privateFormation(b *bench) {
 		named.Peers = []string{db.ID}
 		b.wantOutput(named, byName+" ok\n")
 	}
+}
+
+// privateTask has two tasks listen; only the one that is not private is reached.
+func privateTask(b *bench) {
+	web := b.web(1)
+	b.apply(web)
+	outside := fmt.Sprintf("%s:%d", b.settled(web)[0].Address, web.Process.Port)
+	listen := func(private bool) string {
+		t := b.task("address", "serve 7000", "dial "+outside, "say ready", "wait")
+		t.Private = private
+		s, err := b.driver.StartTask(b.Context(), t)
+		b.must("start task", err)
+		b.Cleanup(func() { s.Close() })
+		out := bufio.NewReader(s)
+		line, err := out.ReadString('\n')
+		b.must("read its address", err)
+		b.wantLine(out, "dial "+outside+" ok") // it reaches others
+		b.wantLine(out, "ready")
+		return strings.TrimSpace(line) + ":7000"
+	}
+	open, closed := listen(false), listen(true)
+	b.wantOutput(b.task("dial "+open, "dial "+closed), "dial "+open+" ok\ndial "+closed+" refused\n")
 }
 
 func isolation(b *bench) {

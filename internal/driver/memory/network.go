@@ -35,6 +35,9 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error   { l.shut(); return nil }
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{} }
 
+// Address implements script.System.
+func (m *machine) Address() (string, error) { return m.address, nil }
+
 // Listen implements script.System. An instance that listens on its Port is up.
 func (m *machine) Listen(port int) (net.Listener, error) {
 	m.driver.mu.Lock()
@@ -62,7 +65,10 @@ func (m *machine) Dial(ctx context.Context, address string) (net.Conn, error) {
 	d.mu.Lock()
 	l := d.find(m.space, host, port, func(target *process) bool {
 		f, kept := d.formations[target.formation]
-		return target.formation == "" || kept && (!f.Private || slices.Contains(m.peers, f.ID))
+		if target.formation == "" {
+			return !target.private || target == m.process
+		}
+		return kept && (!f.Private || slices.Contains(m.peers, f.ID))
 	})
 	d.mu.Unlock()
 	return l.dial(ctx)

@@ -25,6 +25,7 @@ type process struct {
 	dyno    string
 	spec    driver.Process
 	peers   []string
+	private bool // of a task
 	address string
 
 	// Of an instance.

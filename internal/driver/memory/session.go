@@ -23,7 +23,7 @@ func (d *Driver) StartTask(_ context.Context, t driver.Task) (driver.Session, er
 		return nil, fault.New(fault.Conflict, "The task %s was already started.", t.ID)
 	}
 	p := &process{
-		id: t.ID, space: t.Space, labels: t.Labels, dyno: t.Name, spec: t.Process, peers: t.Peers,
+		id: t.ID, space: t.Space, labels: t.Labels, dyno: t.Name, spec: t.Process, peers: t.Peers, private: t.Private,
 		attached: t.Attach, rows: t.Rows, cols: t.Cols,
 	}
 	if err := d.start(p); err != nil {

@@ -23,6 +23,8 @@ import (
 type System interface {
 	// Env returns the value of an environment variable, or "".
 	Env(name string) string
+	// Address is what others of the space reach the program at.
+	Address() (string, error)
 	Stdin() io.Reader
 	Stdout() io.Writer
 	Listen(port int) (net.Listener, error)
@@ -172,6 +174,12 @@ func (p *program) runIO(ctx context.Context, word, rest string) error {
 		return p.serve(rest)
 	case "dial": // HOST:PORT, says "dial HOST:PORT ok" or "… refused"
 		return p.dial(ctx, rest)
+	case "address": // says its own
+		a, err := p.Address()
+		if err != nil {
+			return err
+		}
+		return p.say("%s", a)
 	case "cat": // input to output, line by line, until its end
 		return p.cat(ctx)
 	case "size": // of the terminal, now and after each change, until SIGTERM

@@ -57,6 +57,17 @@ func (p *process) Stdout() io.Writer           { return os.Stdout }
 func (p *process) Resized() <-chan struct{}    { return p.resized }
 func (p *process) Terminated() <-chan struct{} { return p.terminated }
 
+// Address is that of the one interface besides loopback.
+func (p *process) Address() (string, error) {
+	list, err := net.InterfaceAddrs()
+	for _, a := range list {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String(), nil
+		}
+	}
+	return "", errors.Join(err, errors.New("no address"))
+}
+
 func (p *process) Listen(port int) (net.Listener, error) {
 	return net.Listen("tcp", ":"+strconv.Itoa(port))
 }
