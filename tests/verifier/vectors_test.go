@@ -78,6 +78,25 @@ func TestVectorsBad(t *testing.T) {
 	}
 }
 
+// TestGolden: packs that earlier versions wrote.
+func TestGolden(t *testing.T) {
+	p := newPair(t)
+	paths, err := filepath.Glob("../../internal/pack/testdata/*.zip")
+	must(t, err)
+	if len(paths) == 0 {
+		t.Fatal("there is no golden pack")
+	}
+	read := func(path string) []byte {
+		b, err := os.ReadFile(path)
+		must(t, err)
+		return b
+	}
+	for _, path := range paths {
+		base := strings.TrimSuffix(path, ".zip")
+		p.accepted(t, path, read(path), pack.Options{Key: string(read(base + ".vkey")), Since: read(base + ".since")})
+	}
+}
+
 // TestProgram runs verify.mjs as an auditor does.
 func TestProgram(t *testing.T) {
 	good, key := filepath.Join(vectors, "good.zip"), filepath.Join(vectors, "log.vkey")
