@@ -4,17 +4,20 @@
 // Invariants: an attempt is made by a real process in a real container of the
 // other space; it counts only if the same process shows in the same run that it
 // can reach what it may (its own resolver), else it is left out: an attempt that
-// could not have succeeded proves nothing. internal/server runs it on a schedule
-// and when somebody asks.
+// could not have succeeded proves nothing, nor does one at a port where nothing
+// listens. A team's ledger names that team's own spaces only. internal/server
+// runs it on a schedule and when somebody asks.
 package probe
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -37,12 +40,19 @@ type Config struct {
 	Log    *slog.Logger
 	// Every is how often each space is attacked (default 1 h).
 	Every time.Duration
+	// Pause is how long somebody who had a space attacked must wait until it is
+	// attacked again because somebody asks (default 1 min).
+	Pause time.Duration
+	Now   func() time.Time
 }
 
 // Prober makes attempts. Safe for concurrent use; one run at a time.
 type Prober struct {
 	cfg Config
-	mu  sync.Mutex
+	mu  sync.Mutex // held by the run
+
+	askedMu sync.Mutex
+	asked   map[string]time.Time // when somebody last had a space attacked
 }
 
 // New returns a prober.
@@ -50,7 +60,10 @@ func New(cfg Config) *Prober {
 	if cfg.Every == 0 {
 		cfg.Every = time.Hour
 	}
-	return &Prober{cfg: cfg}
+	if cfg.Pause == 0 {
+		cfg.Pause = time.Minute
+	}
+	return &Prober{cfg: cfg, asked: map[string]time.Time{}}
 }
 
 // Run attacks every space on schedule until ctx ends.
@@ -75,7 +88,7 @@ func (p *Prober) all(ctx context.Context) error {
 		return err
 	}
 	for _, s := range list {
-		if err := p.Attack(ctx, s.ID); err != nil {
+		if err := p.attack(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -99,11 +112,44 @@ type target struct {
 }
 
 // Attack tries to reach everything that listens in a space from every other
-// space, and records each result.
+// space, and records each result. It starts processes in other teams' spaces,
+// so it does not do so as often as somebody likes.
 func (p *Prober) Attack(ctx context.Context, space string) error {
+	var s *document.Space
+	if err := p.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		s, err = store.Get[*document.Space](v, space)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := p.ask(space); err != nil {
+		return err
+	}
+	return p.attack(ctx, s)
+}
+
+// ask counts a request against the pause, whatever comes of it.
+func (p *Prober) ask(space string) error {
+	p.askedMu.Lock()
+	defer p.askedMu.Unlock()
+	now := p.cfg.Now()
+	for id, at := range p.asked {
+		if now.Sub(at) >= p.cfg.Pause {
+			delete(p.asked, id)
+		}
+	}
+	if at, ok := p.asked[space]; ok {
+		return fault.New(fault.TooMany, "This space was attacked a moment ago; its attempts hold the results. Ask again in %s.",
+			(p.cfg.Pause - now.Sub(at)).Round(time.Second))
+	}
+	p.asked[space] = now
+	return nil
+}
+
+func (p *Prober) attack(ctx context.Context, space *document.Space) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	targets, image, err := p.targets(ctx, space)
+	targets, image, err := p.targets(ctx, space.ID)
 	if err != nil || len(targets) == 0 {
 		return err
 	}
@@ -111,23 +157,56 @@ func (p *Prober) Attack(ctx context.Context, space string) error {
 	if err != nil {
 		return err
 	}
+	found := map[attempt]result{}
 	for _, from := range others {
-		if from.ID == space {
+		if from.ID == space.ID {
 			continue
 		}
-		results, err := p.try(ctx, from.ID, image, targets)
+		answers, err := p.try(ctx, from.ID, image, targets)
 		if err != nil {
 			return fmt.Errorf("attempts from space %s: %w", from.Name, err)
 		}
-		if err := p.record(ctx, space, from.Name, targets, results); err != nil {
-			return err
-		}
+		add(found, origin(from, space), targets, answers)
+		p.alarm(from, targets, answers)
 	}
-	return nil
+	return p.record(ctx, space.ID, found)
 }
 
-// probePorts are tried at every address besides the one that it listens on.
-var probePorts = []int{22}
+// origin says where attempts came from, to those who may read the attacked
+// space's ledger: what other teams call their spaces is not for them.
+func origin(from, attacked *document.Space) string {
+	if from.Team == attacked.Team {
+		return "a dyno in space " + from.Name
+	}
+	return "a dyno in another team's space"
+}
+
+// attempt is what has a result of its own on record.
+type attempt struct{ from, name, target string }
+
+type result struct {
+	open  bool // at least once
+	count int64
+}
+
+// add counts one space's answers. Several dynos of a kind, and several spaces
+// of others, are one attempt: it is refused if each of them was.
+func add(found map[attempt]result, origin string, targets []target, answers []string) {
+	for i, t := range targets {
+		a := attempt{origin, "reach another space's " + kind(t), fmt.Sprintf("%s, TCP port %d", t.name, t.port)}
+		r := found[a]
+		found[a] = result{r.open || answers[i] == "open", r.count + 1}
+	}
+}
+
+// alarm tells the operator what the record does not: which space it was.
+func (p *Prober) alarm(from *document.Space, targets []target, answers []string) {
+	for i, t := range targets {
+		if answers[i] == "open" {
+			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.Name, "target", t.name, "port", t.port)
+		}
+	}
+}
 
 func (p *Prober) targets(ctx context.Context, space string) (list []target, image string, err error) {
 	o, err := p.cfg.Driver.Observe(ctx)
@@ -155,9 +234,6 @@ func (p *Prober) targets(ctx context.Context, space string) (list []target, imag
 		}
 		t.address = i.Address
 		list = append(list, t)
-		for _, port := range probePorts {
-			list = append(list, target{t.name, i.Address, port})
-		}
 	}
 	return list, image, nil
 }
@@ -240,17 +316,17 @@ func readResults(r io.Reader) ([]string, error) {
 	return out, lines.Err()
 }
 
-func (p *Prober) record(ctx context.Context, space, from string, targets []target, results []string) error {
+func (p *Prober) record(ctx context.Context, space string, found map[attempt]result) error {
 	by := control.System("probe", ledger.ViaProbe)
-	for i, t := range targets {
+	for _, a := range slices.SortedFunc(maps.Keys(found), func(a, b attempt) int {
+		return cmp.Or(strings.Compare(a.from, b.from), strings.Compare(a.target, b.target))
+	}) {
+		r := found[a]
 		cmd := &spaces.RecordAttempt{
-			Scope: space, Name: "reach another space's " + kind(t), From: "a dyno in space " + from,
-			Target: fmt.Sprintf("%s, TCP port %d", t.name, t.port), Refused: results[i] != "open", Count: 1,
-			Result: "no connection within 2 s",
+			Scope: space, Name: a.name, From: a.from, Target: a.target, Refused: !r.open, Count: r.count, Result: "no connection within 2 s",
 		}
-		if !cmd.Refused {
+		if r.open {
 			cmd.Result = "the connection was made"
-			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from, "target", t.name, "port", t.port)
 		}
 		if _, err := p.cfg.Kernel.Execute(ctx, cmd, by); err != nil {
 			return err

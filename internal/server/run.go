@@ -176,7 +176,7 @@ func (p *parts) construct() error {
 	p.loop = reconcile.New(reconcile.Config{
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
-	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log})
+	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now})
 	p.deploys, err = newDeploys(p)
 	return err
 }
