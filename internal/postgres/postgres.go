@@ -38,6 +38,18 @@ func Volume(a *document.Addon, key secret.Value) driver.Volume {
 	return driver.Volume{ID: a.Volume, Space: a.Space, Bytes: a.Bytes, Key: key.Reveal()}
 }
 
+// quiet keeps rows and statements out of the server's log, which lies in the
+// clear beside the app's: an error quotes the value that it is about, its detail
+// the whole row, and the statement comes with it. Clients are told all the same.
+// In the server's order LOG ranks above ERROR: connections, pgaudit's records of
+// DDL and roles, and what ends the server are still logged. As arguments these
+// win over every file, and only a superuser could change them, which no app is.
+var quiet = []string{
+	"-c", "log_min_messages=log", "-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse",
+	"-c", "log_statement=none", "-c", "log_min_duration_statement=-1", "-c", "log_duration=off",
+	"-c", "log_parameter_max_length=0", "-c", "log_parameter_max_length_on_error=0", "-c", "pgaudit.log_parameter=off",
+}
+
 // Formation is the one container of a database. Only formations and tasks that
 // name it as a peer reach it. admin is the superuser's password, which the
 // server needs on its first start.
@@ -47,11 +59,11 @@ func Formation(a *document.Addon, image string, admin secret.Value) (driver.Form
 		return driver.Formation{}, err
 	}
 	return driver.Formation{
-		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v1." + image,
+		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v2." + image,
 		Labels: driver.Labels{App: a.App, Source: "heroku", Type: "postgres"}, Quantity: 1, Private: true,
 		Grace: 60 * time.Second, Boot: 3 * time.Minute,
 		Process: driver.Process{
-			Image: image, Args: []string{"/usr/local/bin/postgres-entrypoint"}, UID: UID, Port: Port, ReadOnly: true,
+			Image: image, Args: append([]string{"/usr/local/bin/postgres-entrypoint"}, quiet...), UID: UID, Port: Port, ReadOnly: true,
 			Dir: "/var/lib/postgresql",
 			Env: []driver.EnvVar{
 				{Name: "POSTGRES_PASSWORD", Value: string(admin.Reveal())},
