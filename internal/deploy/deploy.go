@@ -83,11 +83,10 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	if !ok {
 		return fmt.Errorf("deploy: the push has no actor")
 	}
-	brings, err := d.brings(ctx, push)
-	if err != nil {
+	start := &releases.StartBuild{App: push.Repo.App, Commit: push.Commit}
+	if err := d.brings(ctx, push, start); err != nil {
 		return err
 	}
-	start := &releases.StartBuild{App: push.Repo.App, Commit: push.Commit, Brings: brings}
 	seq, err := d.cfg.Kernel.Execute(ctx, start, by)
 	if err != nil {
 		return err
@@ -119,27 +118,44 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	return nil
 }
 
-// brings lists the commits that the push brings over the code that is live.
-func (d *Deployer) brings(ctx context.Context, push git.Push) ([]releases.Commit, error) {
-	var live string
+// maxMakers bounds how many people the commits of a push may name.
+const maxMakers = 10_000
+
+// brings finds whose work the push brings over the code that is live.
+func (d *Deployer) brings(ctx context.Context, push git.Push, start *releases.StartBuild) error {
+	live, pushed := "", map[string]bool{}
 	if err := d.cfg.Store.Read(ctx, func(v store.View) error {
 		current, err := store.Find[*document.Release](v, "current", push.Repo.App)
+		if err != nil {
+			return err
+		}
 		for _, r := range current {
 			live = r.Commit
 		}
+		builds, err := store.Find[*document.Build](v, "app", push.Repo.App)
+		for _, b := range builds {
+			pushed[b.Commit] = true
+		}
 		return err
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	commits, err := push.Commits(ctx, live)
-	if err != nil {
-		return nil, err
-	}
-	var out []releases.Commit
-	for _, c := range commits {
-		out = append(out, releases.Commit(c))
-	}
-	return out, nil
+	seen := map[string]bool{}
+	return push.Commits(ctx, live, func(c git.Commit) error {
+		if pushed[c.ID] {
+			start.Parts = append(start.Parts, c.ID)
+		}
+		for _, e := range c.Emails {
+			if !seen[e] {
+				seen[e] = true
+				start.Claimed = append(start.Claimed, e)
+			}
+		}
+		if len(seen) > maxMakers {
+			return fault.New(fault.Invalid, "The commits of this push name more than %d people.", maxMakers)
+		}
+		return nil
+	})
 }
 
 // Recover ends on record the builds that a stop of the server broke off. Call

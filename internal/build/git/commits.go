@@ -5,19 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
-// maxCommits bounds how far back Commits looks, maxMakers the bytes in which one
-// commit names its makers.
-const (
-	maxCommits = 10_000
-	maxMakers  = 64 << 10
-)
+// maxMakers bounds the bytes in which one commit names its makers.
+const maxMakers = 64 << 10
 
 // Commit is a commit and the addresses of its author, its committer and the
 // co-authors that its message names, as the commit has them: nobody checked
@@ -33,11 +29,11 @@ const makers = "--format=%H%x09%ae%x09%ce%x09%(trailers:key=Co-authored-by,value
 
 var address = regexp.MustCompile(`<([^<>]*)>`)
 
-// Commits lists what the push brings over a commit that was pushed before,
-// newest first, at most the newest 10,000. If since is "" or is not in the
-// repository, that is the whole history.
-func (p Push) Commits(ctx context.Context, since string) ([]Commit, error) {
-	args := []string{"log", makers, "--max-count=" + strconv.Itoa(maxCommits), p.Commit}
+// Commits calls fn with each commit that the push brings over one that was
+// pushed before, newest first. If since is "" or is not in the repository, that
+// is the whole history. It ends with fn's first error.
+func (p Push) Commits(ctx context.Context, since string, fn func(Commit) error) error {
+	args := []string{"log", makers, p.Commit}
 	if objectPattern.MatchString(since) && p.repository.isCommit(ctx, since, p.quarantine) {
 		args = append(args, "^"+since)
 	}
@@ -47,28 +43,34 @@ func (p Push) Commits(ctx context.Context, since string) ([]Commit, error) {
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("git log: %w", err)
+		return fmt.Errorf("git log: %w", err)
 	}
-	lines := bufio.NewScanner(stdout)
-	lines.Buffer(nil, maxMakers)
-	var out []Commit
-	for lines.Scan() {
-		out = append(out, parseCommit(lines.Text()))
-	}
-	if lines.Err() != nil {
+	if err := eachCommit(stdout, fn); err != nil {
 		_ = cmd.Cancel() // it would wait for a reader
+		_ = cmd.Wait()
+		return err
 	}
-	err = cmd.Wait()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("git log: %w: %s", err, stderr)
+	}
+	return nil
+}
+
+func eachCommit(r io.Reader, fn func(Commit) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxMakers)
+	for lines.Scan() {
+		if err := fn(parseCommit(lines.Text())); err != nil {
+			return err
+		}
+	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fault.New(fault.Invalid, "A commit of this push names authors in more than %d KiB.", maxMakers>>10)
+		return fault.New(fault.Invalid, "A commit of this push names authors in more than %d KiB.", maxMakers>>10)
 	}
-	if err = errors.Join(err, lines.Err()); err != nil {
-		return nil, fmt.Errorf("git log: %w: %s", err, stderr)
-	}
-	return out, nil
+	return lines.Err()
 }
 
 func parseCommit(line string) Commit {

@@ -15,7 +15,11 @@ func TestCommits(t *testing.T) {
 	since, failed := "", error(nil)
 	var got []Commit
 	s.deployer.then = func(ctx context.Context, p Push, _ io.Writer) error {
-		got, failed = p.Commits(ctx, since)
+		got = nil
+		failed = p.Commits(ctx, since, func(c Commit) error {
+			got = append(got, c)
+			return nil
+		})
 		return nil
 	}
 	push := func() {
@@ -56,8 +60,7 @@ func TestCommits(t *testing.T) {
 func TestCommitWithTooManyMakers(t *testing.T) {
 	s := newSite(t, Config{})
 	s.deployer.then = func(ctx context.Context, p Push, _ io.Writer) error {
-		_, err := p.Commits(ctx, "")
-		return err
+		return p.Commits(ctx, "", func(Commit) error { return nil })
 	}
 	cmd := s.command("commit", "-q", "--allow-empty", "-F", "-")
 	cmd.Stdin = strings.NewReader("Many\n\n" + strings.Repeat("Co-authored-by: C <c@example.org>\n", 10_000))

@@ -11,20 +11,14 @@ import (
 // first: only an account can approve.
 const maxAuthors = 100
 
-// Commit is a commit and the addresses of those whom it names as its makers.
-// Names in commits are claims; who pushed is known.
-type Commit struct {
-	ID     string
-	Emails []string
-}
-
-// authors are the addresses of those who wrote the commits and of those who
-// pushed any of them: a push that waited may be part of a later one.
-func authors(v store.View, app *document.App, commits []Commit) ([]string, error) {
-	ids, seen := map[string]bool{}, map[string]bool{}
+// authors are the addresses of those who are named as makers of what a push
+// brings, and of those who pushed parts of it before: a push that waited may be
+// part of a later one. Names in commits are claims; who pushed is known.
+func authors(v store.View, app *document.App, claimed, parts []string) ([]string, error) {
+	seen := map[string]bool{}
 	var known, others []string
-	add := func(claimed string) error {
-		email, err := document.CleanEmail(claimed)
+	add := func(address string) error {
+		email, err := document.CleanEmail(address)
 		if err != nil || seen[email] {
 			return nil // no account has such an address
 		}
@@ -37,12 +31,9 @@ func authors(v store.View, app *document.App, commits []Commit) ([]string, error
 		}
 		return err
 	}
-	for _, c := range commits {
-		ids[c.ID] = true
-		for _, e := range c.Emails {
-			if err := add(e); err != nil {
-				return nil, err
-			}
+	for _, e := range claimed {
+		if err := add(e); err != nil {
+			return nil, err
 		}
 	}
 	builds, err := store.Find[*document.Build](v, "app", app.ID)
@@ -50,7 +41,7 @@ func authors(v store.View, app *document.App, commits []Commit) ([]string, error
 		return nil, err
 	}
 	for _, b := range builds {
-		if ids[b.Commit] {
+		if slices.Contains(parts, b.Commit) {
 			if err := add(b.ByEmail); err != nil {
 				return nil, err
 			}

@@ -15,8 +15,10 @@ import (
 // StartBuild records that somebody pushed a commit.
 type StartBuild struct {
 	App, Commit string
-	Brings      []Commit        // what it brings over the live code, newest first
-	Build       *document.Build // the result
+	// Claimed are the addresses that the commits name which it brings over the
+	// live code; Parts those of the commits that were pushed before.
+	Claimed, Parts []string
+	Build          *document.Build // the result
 
 	app *document.App
 }
@@ -35,7 +37,7 @@ func (c *StartBuild) Aim(v store.View) (control.Aim, error) {
 
 // Decide makes the build in the pusher's name.
 func (c *StartBuild) Decide(v store.View, by control.By, _ time.Time, d *control.Decision) error {
-	authors, err := authors(v, c.app, c.Brings)
+	authors, err := authors(v, c.app, c.Claimed, c.Parts)
 	if err != nil {
 		return err
 	}

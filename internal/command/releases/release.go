@@ -137,7 +137,7 @@ func (c *Approve) independent(v store.View, by control.By) error {
 			return err
 		}
 		if !ok {
-			return fault.New(fault.Forbidden, "Your account or your role was made by %s, who pushed this release: somebody independent must approve it.", c.Release.ByEmail)
+			return fault.New(fault.Forbidden, "Your account or your role goes back to %s, who pushed this release: somebody independent must approve it.", c.Release.ByEmail)
 		}
 	}
 	return nil

@@ -283,14 +283,43 @@ func TestAuthorsOwnApprovers(t *testing.T) {
 	l.Refused(fault.NotFound, l.ward, &releases.Approve{App: "intake", Identity: "v4"}, l.As("approver"))
 }
 
+// TestPuppetsOfPuppets: dev operates the installation, makes an account that
+// makes another, and lends a hand as the second person.
+func TestPuppetsOfPuppets(t *testing.T) {
+	l := newLab(t)
+	l.Do(&people.CreateAccount{Email: "mad@example.org", Name: "mad", Operator: true}, l.As("root"))
+	mad := commandtest.Find[*document.Account](l.World, "email", "mad@example.org")[0]
+	l.Accounts["mad"] = mad
+	l.Do(&teams.GrantRole{Team: "care", Email: "mad@example.org", Role: authz.Owner}, l.As("owner"))
+
+	one := &people.CreateAccount{Email: "one@example.org", Name: "one", Operator: true}
+	l.Do(one, l.As("mad"))
+	l.Accounts["one"] = one.Account
+	l.Do(&teams.GrantRole{Team: "care", Email: "one@example.org", Role: authz.Admin}, l.As("mad"))
+	two := &people.CreateAccount{Email: "two@example.org", Name: "two"}
+	l.Do(two, l.As("one"))
+	l.Accounts["two"] = two.Account
+	ask := &teams.GrantRole{Team: "care", Email: "two@example.org", Role: authz.Approver}
+	l.Do(ask, l.As("one"))
+	// The puppet asked, so its maker cannot be the second person.
+	l.Refused(fault.Forbidden, l.IDs["team:care"], &teams.DecideRequest{ID: ask.Request.ID, Grant: true}, l.As("mad"))
+	// Even when somebody else was fooled into it:
+	l.Do(&teams.DecideRequest{ID: ask.Request.ID, Grant: true}, l.As("admin"))
+	l.push("mad", "a")
+	l.Refused(fault.Forbidden, l.ward, &releases.Approve{App: "intake", Identity: "v1"}, l.As("two"))
+	// For what others push, two is independent.
+	l.push("dev", "b")
+	l.approve("two", "v2")
+}
+
 // TestNobodyApprovesWhatTheyWrote: neither as an author nor as somebody who
 // pushed a part of it before.
 func TestNobodyApprovesWhatTheyWrote(t *testing.T) {
 	l := newLab(t)
 	l.Do(&teams.GrantRole{Team: "care", Email: "approver@example.org", Role: authz.Member}, l.As("owner"))
-	push := func(by string, brings ...releases.Commit) *document.Release {
+	push := func(by, commit string, claimed []string, parts ...string) *document.Release {
 		t.Helper()
-		start := &releases.StartBuild{App: "intake", Commit: brings[0].ID, Brings: brings}
+		start := &releases.StartBuild{App: "intake", Commit: commit, Claimed: claimed, Parts: parts}
 		l.Do(start, l.As(by))
 		finish := l.finish(start.Build.ID, "a")
 		l.Do(finish, commandtest.Platform)
@@ -299,27 +328,26 @@ func TestNobodyApprovesWhatTheyWrote(t *testing.T) {
 	a, b, c := strings.Repeat("a", 40), strings.Repeat("b", 40), strings.Repeat("c", 40)
 	stray := []string{"dev@example.org", "stray@elsewhere.example", "not an address"}
 
-	push("dev", releases.Commit{ID: a, Emails: []string{" Approver@Example.org"}})
+	push("dev", a, []string{" Approver@Example.org"})
 	l.Refused(fault.Forbidden, l.ward, &releases.Approve{App: "intake", Identity: "v1"}, l.As("approver"))
 
 	// Pushed under another's name, then buried under somebody else's push.
-	push("approver", releases.Commit{ID: b, Emails: stray})
-	r := push("dev", releases.Commit{ID: c, Emails: stray}, releases.Commit{ID: b, Emails: stray})
+	push("approver", b, stray)
+	r := push("dev", c, stray, b)
 	if want := []string{"approver@example.org", "dev@example.org", "stray@elsewhere.example"}; !slices.Equal(r.Authors, want) {
 		t.Errorf("authors %q, want %q", r.Authors, want)
 	}
 	l.Refused(fault.Forbidden, l.ward, &releases.Approve{App: "intake", Identity: "v3"}, l.As("approver"))
 
-	push("dev", releases.Commit{ID: strings.Repeat("d", 40), Emails: stray})
+	push("dev", strings.Repeat("d", 40), stray)
 	l.approve("approver", "v4")
 
 	// However many are named, those who could approve are kept.
-	many := releases.Commit{ID: strings.Repeat("e", 40)}
+	var many []string
 	for i := range 500 {
-		many.Emails = append(many.Emails, fmt.Sprintf("p%d@elsewhere.example", i))
+		many = append(many, fmt.Sprintf("p%d@elsewhere.example", i))
 	}
-	many.Emails = append(many.Emails, "approver@example.org")
-	if r := push("dev", many); len(r.Authors) != 100 || !slices.Contains(r.Authors, "approver@example.org") {
+	if r := push("dev", strings.Repeat("e", 40), append(many, "approver@example.org")); len(r.Authors) != 100 || !slices.Contains(r.Authors, "approver@example.org") {
 		t.Errorf("%d authors", len(r.Authors))
 	}
 }

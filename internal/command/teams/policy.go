@@ -152,12 +152,12 @@ func (c *DecideRequest) second(v store.View, by control.By) error {
 	if m == nil {
 		return fault.New(fault.Forbidden, "You are not a member of the team.")
 	}
-	ok, err := Independent(v, m, c.Request.By)
+	ok, err := second(v, m, c.Request.By)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fault.New(fault.Forbidden, "Your account or role was made by %s, who asked for this: somebody independent must decide.", c.Request.ByEmail)
+		return fault.New(fault.Forbidden, "You and %s, who asked for this, are not independent: one account, or its role, goes back to the other. Somebody else must decide.", c.Request.ByEmail)
 	}
 	return nil
 }

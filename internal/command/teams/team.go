@@ -107,11 +107,11 @@ func others(v store.View, team, than string) ([]*document.Member, error) {
 		if m.Account == than || !managesTeam(m) {
 			continue
 		}
-		independent, err := Independent(v, m, than)
+		can, err := second(v, m, than)
 		if err != nil {
 			return nil, err
 		}
-		if independent {
+		if can {
 			out = append(out, m)
 		}
 	}
@@ -120,29 +120,4 @@ func others(v store.View, team, than string) ([]*document.Member, error) {
 
 func managesTeam(m *document.Member) bool {
 	return slices.Contains(m.Roles, string(authz.Owner)) || slices.Contains(m.Roles, string(authz.Admin))
-}
-
-// Independent tells whether a member can be the second person for what someone
-// did: another person, with an account that the someone did not make, and no
-// role that they alone gave.
-func Independent(v store.View, m *document.Member, of string) (bool, error) {
-	if m.Account == of {
-		return false, nil
-	}
-	acct, err := store.Get[*document.Account](v, m.Account)
-	if fault.Of(err) == fault.NotFound {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if acct.Suspended || acct.CreatedBy == of {
-		return false, nil
-	}
-	for _, g := range m.GrantedBy {
-		if g.By == of && g.Approver == "" {
-			return false, nil
-		}
-	}
-	return true, nil
 }

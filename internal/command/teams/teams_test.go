@@ -214,14 +214,17 @@ func TestAccountOfTheAsker(t *testing.T) {
 	l.grant("ann", "bob", authz.Admin) // not by root; but root made bob's account
 	r := l.ask("root", "dan")
 	l.Refused(fault.Forbidden, l.team, yes(r.ID), l.As("bob"))
-	// Two operators: an account that somebody else made.
+	// An account that goes back to the asker by way of another operator is none
+	// either; for what somebody else asks it is.
 	maker := &people.CreateAccount{Email: "op2@example.org", Operator: true}
 	l.Do(maker, l.As("root"))
 	l.Accounts["op2"] = maker.Account
 	made := &people.CreateAccount{Email: "fay@example.org"}
 	l.Do(made, l.As("op2"))
 	l.Accounts["fay"] = made.Account
-	l.grant("ann", "fay", authz.Admin)
+	l.grant("root", "fay", authz.Admin)
+	l.Refused(fault.Forbidden, l.team, yes(r.ID), l.As("fay"))
+	r = l.ask("ann", "eve")
 	l.Do(yes(r.ID), l.As("fay"))
 }
 
