@@ -165,7 +165,7 @@ type Build struct {
 	ByEmail string `json:"by_email"`
 	// Authors are the addresses of those who wrote or pushed what it brings
 	// over the code that was live.
-	Authors   []string `json:"authors,omitempty"`
+	Authors   []string `json:"authors"`
 	Status    string   `json:"status"`
 	Slug      string   `json:"slug"`
 	Buildpack string   `json:"buildpack"`
@@ -237,7 +237,7 @@ type Release struct {
 	Description string     `json:"description"`
 	By          string     `json:"by"`
 	ByEmail     string     `json:"by_email"`
-	Authors     []string   `json:"authors,omitempty"` // as the build's
+	Authors     []string   `json:"authors"` // as the build's
 	Status      string     `json:"status"`
 	Current     bool       `json:"current"`
 	Required    int        `json:"required"` // approvals that policy asked for

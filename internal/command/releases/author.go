@@ -47,7 +47,7 @@ func authors(v store.View, app *document.App, claimed, parts []string) ([]string
 			}
 		}
 	}
-	list := known
+	list := append([]string{}, known...)
 	if room := maxAuthors - len(known); room > 0 {
 		list = append(list, others[:min(room, len(others))]...)
 	}
