@@ -68,10 +68,21 @@ func save(dir, name string, v any) error {
 		return err
 	}
 	file := filepath.Join(dir, name+".json")
-	if err := os.WriteFile(file+".new", b, 0o600); err != nil {
+	if err := writeSynced(file+".new", b); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
+}
+
+// writeSynced returns when the content is on disk: one that is lost by a power
+// failure, or by a disk that turns out to be full, would be found damaged.
+func writeSynced(name string, content []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func forget(dir, name string) error {
