@@ -3,8 +3,9 @@ package supervise
 import "time"
 
 // settled is how long a child must have been up for its next end to count as
-// the first one.
-const settled = 30 * time.Second
+// the first one: as long as the longest pause, so that a child that ends again
+// and again is down for no more than half of the time.
+const settled = 5 * time.Second
 
 // backoff yields the pause before each restart: none after the first end, more
 // after each one that follows soon.
