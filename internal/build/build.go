@@ -18,6 +18,9 @@ import (
 // Stack is the name of what apps are built for and run on.
 const Stack = "strongroom-13" // Debian 13
 
+// workPattern begins the names of builds' directories.
+const workPattern = "build-"
+
 // Build builds in. What the build says goes to out as it comes, in the form
 // that Heroku's users know. A fault of kind Invalid or TooLarge is the app's,
 // any other the platform's. Building the same input twice is harmless, but not
@@ -26,7 +29,7 @@ func (b *Builder) Build(ctx context.Context, in Input, out io.Writer) (Result, e
 	if err := check(in); err != nil {
 		return Result{}, err
 	}
-	work, err := os.MkdirTemp(b.config.WorkDir, "build-")
+	work, err := os.MkdirTemp(b.config.WorkDir, workPattern)
 	if err != nil {
 		return Result{}, err
 	}
@@ -85,7 +88,7 @@ func (b *Builder) compile(ctx context.Context, in Input, p plan, source *tree, w
 	if p.submodules {
 		o.line("Warning: the source has git submodules, which are not fetched.")
 	}
-	defer b.discard(ctx, in)
+	defer func() { b.discard(ctx, in.BuildID) }() // it logs what it leaves, for Recover
 	if err := b.scratch(ctx, in); err != nil {
 		return nil, findings{}, fmt.Errorf("make the build's volume: %w", err)
 	}

@@ -90,6 +90,46 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestRecover removes what a build left that ended with its process: container,
+// volume, files and the cache that it was using, and nothing of another space.
+func TestRecover(t *testing.T) {
+	w := newWorkshop(t, nil)
+	in := input(source(t, shellApp))
+	mine := driver.Volume{ID: in.BuildID, Space: in.Space, Bytes: 64 << 20, Key: bytes.Repeat([]byte{7}, 64)}
+	other := mine
+	other.ID, other.Space = "0198c0de-0000-7000-8000-000000000003", "0198c0de-0000-4000-8000-000000000004"
+	cache, broken := mine, mine
+	cache.ID, broken.ID = "0198c0de-0000-7000-8000-000000000005", "0198c0de-0000-7000-8000-000000000006"
+	for _, v := range []driver.Volume{mine, other, cache, broken} {
+		if err := w.engine.EnsureVolume(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.engine.LockVolume(t.Context(), cache.ID); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, w.engine.dir(in.BuildID, inputDir), map[string]string{"run.sh": "sleep 300\n"})
+	session, err := w.engine.StartTask(t.Context(), w.task(in, plan{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, w.config.WorkDir, map[string]string{workPattern + "1/source.tar": "x", "kept": "y"})
+	for range 2 {
+		if err := w.Recover(t.Context(), in.Space, []string{cache.ID, broken.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := session.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]string{other.ID: other.Space, cache.ID: cache.Space}, w.engine.volumes); diff != "" {
+		t.Errorf("volumes left (-want +got):\n%s", diff)
+	}
+	if left, err := os.ReadDir(w.config.WorkDir); err != nil || len(left) != 1 {
+		t.Errorf("left in the work directory: %v, %v", left, err)
+	}
+}
+
 // slugOf lists the top layer of the last image.
 func slugOf(t *testing.T, w workshop) map[string]*tar.Header {
 	t.Helper()
@@ -351,8 +391,8 @@ func TestBuildRefusals(t *testing.T) {
 			if got := len(w.engine.tasks) > 0; got != c.runs {
 				t.Errorf("a container ran: %v", got)
 			}
-			if len(w.engine.volumes) != len(w.engine.destroyed) {
-				t.Errorf("%d volumes made, %d destroyed", len(w.engine.volumes), len(w.engine.destroyed))
+			if len(w.engine.volumes) != 0 {
+				t.Errorf("%d volumes are left", len(w.engine.volumes))
 			}
 		})
 	}

@@ -39,20 +39,20 @@ func (b *Builder) scratch(ctx context.Context, in Input) error {
 	return b.driver.EnsureVolume(ctx, driver.Volume{ID: in.BuildID, Space: in.Space, Bytes: b.config.ScratchBytes, Key: key})
 }
 
-// discard destroys the volume, whatever became of the build. A process that
-// was just ended may still hold a file for a moment.
-func (b *Builder) discard(ctx context.Context, in Input) {
+// discard destroys a build's volume, whatever became of the build. A process
+// that was just ended may still hold a file for a moment.
+func (b *Builder) discard(ctx context.Context, build string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	for {
-		_, err := b.driver.DestroyVolume(ctx, in.BuildID)
+		_, err := b.driver.DestroyVolume(ctx, build)
 		if err == nil || fault.Of(err) == fault.NotFound {
-			return
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			b.config.Log.ErrorContext(ctx, "build's scratch volume is left", "build", in.BuildID, "error", err)
-			return
+			b.config.Log.ErrorContext(ctx, "build's scratch volume is left", "build", build, "error", err)
+			return err
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

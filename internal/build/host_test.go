@@ -35,13 +35,14 @@ type hostEngine struct {
 	mu        sync.Mutex
 	running   map[string]*hostSession
 	tasks     []driver.Task
-	volumes   map[string]bool
+	volumes   map[string]string // to their spaces
+	locked    map[string]bool
 	destroyed []string
 	images    [][]byte
 }
 
 func newHostEngine(t *testing.T) *hostEngine {
-	return &hostEngine{t: t, root: t.TempDir(), running: map[string]*hostSession{}, volumes: map[string]bool{}}
+	return &hostEngine{t: t, root: t.TempDir(), running: map[string]*hostSession{}, volumes: map[string]string{}, locked: map[string]bool{}}
 }
 
 func (e *hostEngine) dir(volume, dir string) string { return filepath.Join(e.root, volume, dir) }
@@ -52,8 +53,15 @@ func (e *hostEngine) EnsureVolume(_ context.Context, v driver.Volume) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.volumes[v.ID] = true
+	e.volumes[v.ID] = v.Space
 	return os.MkdirAll(e.dir(v.ID, ""), 0o755)
+}
+
+func (e *hostEngine) LockVolume(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.locked[id] = true
+	return nil
 }
 
 func (e *hostEngine) DestroyVolume(_ context.Context, id string) (driver.Disposal, error) {
@@ -67,6 +75,7 @@ func (e *hostEngine) DestroyVolume(_ context.Context, id string) (driver.Disposa
 		}
 	}
 	e.destroyed = append(e.destroyed, id)
+	delete(e.volumes, id)
 	return driver.Disposal{}, os.RemoveAll(e.dir(id, ""))
 }
 
@@ -214,6 +223,25 @@ func (e *hostEngine) StopTask(_ context.Context, id string) error {
 		return syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return nil
+}
+
+func (e *hostEngine) Observe(context.Context) (driver.Observation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var o driver.Observation
+	for _, task := range e.tasks {
+		running := true
+		select {
+		case <-e.running[task.ID].done:
+			running = false
+		default:
+		}
+		o.Tasks = append(o.Tasks, driver.ObservedTask{ID: task.ID, Space: task.Space, Running: running})
+	}
+	for id, space := range e.volumes {
+		o.Volumes = append(o.Volumes, driver.ObservedVolume{ID: id, Space: space, Unlocked: !e.locked[id]})
+	}
+	return o, nil
 }
 
 type hostSession struct {

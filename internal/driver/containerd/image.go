@@ -16,6 +16,9 @@ import (
 // imagePrefix begins the names that keep images from being collected.
 const imagePrefix = "strongroom.local/image@"
 
+// readyLabel marks an image that was unpacked: a crash may leave one that was not.
+const readyLabel = "strongroom/ready"
+
 func imageRef(digest string) string { return imagePrefix + digest }
 
 // ImportImage implements driver.Driver. containerd checks every blob that the
@@ -39,6 +42,10 @@ func (d *Driver) ImportImage(ctx context.Context, archive io.Reader) (string, er
 	if err := img.Unpack(ctx, snapshotter); err != nil {
 		d.discard(ctx, found)
 		return "", d.importError(ctx, in, err)
+	}
+	found[0].Labels = map[string]string{readyLabel: "yes"}
+	if _, err := d.cfg.Client.ImageService().Update(ctx, found[0], "labels."+readyLabel); err != nil {
+		return "", d.unavailable(err)
 	}
 	return found[0].Target.Digest.String(), nil
 }
@@ -95,6 +102,7 @@ func (d *Driver) checkImage(ctx context.Context, digest string) error {
 	return nil
 }
 
+// imageDigests are those of the images that can be started.
 func (d *Driver) imageDigests(ctx context.Context) ([]string, error) {
 	list, err := d.cfg.Client.ImageService().List(ctx)
 	if err != nil {
@@ -102,7 +110,7 @@ func (d *Driver) imageDigests(ctx context.Context) ([]string, error) {
 	}
 	var out []string
 	for _, img := range list {
-		if digest, ok := strings.CutPrefix(img.Name, imagePrefix); ok {
+		if digest, ok := strings.CutPrefix(img.Name, imagePrefix); ok && img.Labels[readyLabel] != "" {
 			out = append(out, digest)
 		}
 	}
