@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/blob"
 	"github.com/strongroom/strongroom/internal/build"
@@ -53,14 +55,19 @@ type Builder interface {
 }
 
 // Deployer implements git.Gate and git.Deployer.
-type Deployer struct{ cfg Config }
+type Deployer struct {
+	cfg Config
+
+	mu   sync.Mutex
+	owed []string // builds whose end the ledger did not take
+}
 
 // New returns a Deployer.
 func New(cfg Config) *Deployer {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 512 << 20
 	}
-	return &Deployer{cfg}
+	return &Deployer{cfg: cfg}
 }
 
 // Authorize implements git.Gate.
@@ -106,6 +113,7 @@ func (d *Deployer) Deploy(ctx context.Context, push git.Push, out io.Writer) err
 	system := control.System("build", ledger.ViaGit)
 	system.Cause = &seq
 	if _, err := d.cfg.Kernel.Execute(context.WithoutCancel(ctx), finish, system); err != nil {
+		d.owe(start.Build.ID)
 		return err
 	}
 	if buildErr != nil {
@@ -183,12 +191,52 @@ func (d *Deployer) Recover(ctx context.Context) error {
 		return err
 	}
 	for _, b := range broken {
-		end := &releases.FinishBuild{ID: b.ID, Failed: "The server stopped while it ran. Push again."}
-		if _, err := d.cfg.Kernel.Execute(ctx, end, control.System("build", ledger.ViaGit)); err != nil && fault.Of(err) != fault.Conflict && fault.Of(err) != fault.NotFound {
-			return fmt.Errorf("end the build %s: %w", b.ID, err)
+		if err := d.end(ctx, b.ID, "The server stopped while it ran. Push again."); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// end records that a build has failed, unless it has ended or is gone.
+func (d *Deployer) end(ctx context.Context, build, why string) error {
+	end := &releases.FinishBuild{ID: build, Failed: why}
+	if _, err := d.cfg.Kernel.Execute(ctx, end, control.System("build", ledger.ViaGit)); err != nil && fault.Of(err) != fault.Conflict && fault.Of(err) != fault.NotFound {
+		return fmt.Errorf("end the build %s: %w", build, err)
+	}
+	return nil
+}
+
+func (d *Deployer) owe(build string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owed = append(d.owed, build)
+}
+
+// tryAgain is how often a build's end is tried to be recorded.
+const tryAgain = time.Second
+
+// Run ends on record, until ctx ends, the builds whose end the ledger did not
+// take. Their pushes were refused, so they have failed whatever they made.
+func (d *Deployer) Run(ctx context.Context) error {
+	tick := time.NewTicker(tryAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		d.mu.Lock()
+		owed := d.owed
+		d.owed = nil
+		d.mu.Unlock()
+		for _, b := range owed {
+			if err := d.end(ctx, b, "Its end could not be recorded when it came. Push again."); err != nil {
+				d.owe(b)
+			}
+		}
+	}
 }
 
 func failure(err error) string {

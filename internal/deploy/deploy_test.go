@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/blob"
@@ -402,5 +403,39 @@ func TestRecover(t *testing.T) {
 	}
 	if n := l.Size() - before; n != 1 {
 		t.Errorf("%d entries", n)
+	}
+}
+
+// TestEndCannotBeRecorded has the ledger take nothing when a build ends: the push
+// is refused, and the build ends on record as soon as the ledger takes entries.
+func TestEndCannotBeRecorded(t *testing.T) {
+	l := newLab(t, nil)
+	l.builder.then = func(out io.Writer) (build.Result, error) {
+		l.Set(commandtest.Noon.Add(-time.Hour)) // the ledger does not believe the clock
+		return good(out)
+	}
+	if out, err := l.push("clinic", "dev"); err == nil {
+		t.Errorf("it was pushed: %s", out)
+	}
+	l.Set(commandtest.Noon)
+	if b := l.newest(); b.Status != document.BuildPending {
+		t.Fatalf("%+v", b)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.deployer.Run(ctx) }()
+	for deadline := time.Now().Add(30 * time.Second); l.newest().Status == document.BuildPending && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if b := l.newest(); b.Status != document.BuildFailed || !strings.Contains(b.Message, "Push again") {
+		t.Errorf("%+v", b)
+	}
+	l.builder.then = good
+	if out, err := l.push("clinic", "dev"); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

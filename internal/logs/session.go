@@ -127,6 +127,17 @@ func (s *session) over(now time.Time) bool {
 	return !now.Before(s.ends) || len(s.streams) == 0 && !now.Before(s.expires)
 }
 
+// Open lists the sessions that are open.
+func (s *Sessions) Open() []Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Session, 0, len(s.open))
+	for _, open := range s.open {
+		list = append(list, open.Session)
+	}
+	return list
+}
+
 // End ends the sessions that match, with their running streams: an account has
 // lost its access, an app is gone.
 func (s *Sessions) End(match func(Session) bool) {

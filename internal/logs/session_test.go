@@ -74,7 +74,13 @@ func TestSessionsAreEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := len(s.Open()); n != 2 {
+		t.Errorf("%d sessions are open, not 2", n)
+	}
 	s.End(func(open Session) bool { return open.Owner == "leaver" })
+	if left := s.Open(); len(left) != 1 || left[0].Owner != "other" {
+		t.Errorf("left open: %v", left)
+	}
 	if ctx.Err() == nil {
 		t.Error("the running stream goes on")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,10 @@ type Recorder struct {
 	blobs Blobs
 	max   int64
 	now   func() time.Time
+
+	// making is held from a file's making to its being locked: Recover takes
+	// one that is neither begun nor locked for what a crash left.
+	making sync.Mutex
 }
 
 // New returns a Recorder, creating its directory if need be.
@@ -156,15 +161,26 @@ func (r *Recorder) create(id string) (*os.File, error) {
 	if _, err := os.Lstat(r.path(id)); err == nil {
 		return nil, fault.New(fault.Conflict, "Session %s already has a recording.", id)
 	}
+	f, err := r.make(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := fallocate(f, r.max); err != nil {
+		os.Remove(f.Name())
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (r *Recorder) make(id string) (*os.File, error) {
+	r.making.Lock()
+	defer r.making.Unlock()
 	f, err := os.OpenFile(filepath.Join(r.dir, id+newSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		err = fallocate(f, r.max)
-	}
-	if err != nil {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		os.Remove(f.Name())
 		f.Close()
 		return nil, err

@@ -46,8 +46,8 @@ func (r *Recorder) Recover(ctx context.Context) ([]Sealed, error) {
 
 func (r *Recorder) recoverFile(ctx context.Context, name string) (s Sealed, ok bool, err error) {
 	id, begun := strings.CutSuffix(name, suffix)
-	if !begun && !strings.HasSuffix(name, newSuffix) {
-		return Sealed{}, false, nil
+	if !begun {
+		return Sealed{}, false, r.sweep(name)
 	}
 	f, err := os.Open(filepath.Join(r.dir, name))
 	if errors.Is(err, os.ErrNotExist) {
@@ -62,11 +62,34 @@ func (r *Recorder) recoverFile(ctx context.Context, name string) (s Sealed, ok b
 	} else if err != nil {
 		return Sealed{}, false, err
 	}
-	if !begun {
-		return Sealed{}, false, os.Remove(f.Name())
-	}
 	s, err = r.seal(ctx, f, id)
 	return s, err == nil, err
+}
+
+// sweep removes what a crash left of a recording that had not begun.
+func (r *Recorder) sweep(name string) error {
+	if !strings.HasSuffix(name, newSuffix) {
+		return nil
+	}
+	r.making.Lock()
+	defer r.making.Unlock()
+	f, err := os.Open(filepath.Join(r.dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	// It may have been begun, and another's, since the directory was read.
+	if err := os.Remove(f.Name()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // seal puts what is in a working file into the blob store.

@@ -2,21 +2,26 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/build"
 	"github.com/strongroom/strongroom/internal/build/git"
+	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/installation"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/deploy"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/image"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
@@ -27,6 +32,8 @@ type deploys struct {
 	p     *parts
 	git   http.Handler
 	ready atomic.Pointer[git.Handler]
+
+	deployer *deploy.Deployer // once it is ready
 }
 
 func newDeploys(p *parts) (*deploys, error) {
@@ -63,8 +70,11 @@ func (d *deploys) run(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
-	d.follow(ctx)
-	return d.ready.Load().Close()
+	var following sync.WaitGroup
+	following.Go(func() { d.follow(ctx) })
+	err := d.deployer.Run(ctx)
+	following.Wait()
+	return errors.Join(err, d.ready.Load().Close())
 }
 
 // follow keeps the builds' network in step with what names resolve into, until
@@ -83,9 +93,13 @@ func (d *deploys) follow(ctx context.Context) {
 }
 
 func (d *deploys) prepare(ctx context.Context) error {
+	observed, err := d.p.driver.Observe(ctx)
+	if err != nil {
+		return err
+	}
 	digests := map[string]string{}
 	for _, name := range imageNames {
-		digest, err := d.importImage(ctx, name)
+		digest, err := d.importImage(ctx, name, observed.Images)
 		if err != nil {
 			return fmt.Errorf("image %s: %w", name, err)
 		}
@@ -104,14 +118,10 @@ func (d *deploys) prepare(ctx context.Context) error {
 	return nil
 }
 
-// importImage gives an image to the engine and puts on record which it is.
-func (d *deploys) importImage(ctx context.Context, name string) (string, error) {
-	f, err := os.Open(d.p.cfg.imagePath(name))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	digest, err := d.p.driver.ImportImage(ctx, f)
+// importImage gives an image to the engine, unless it has it, and puts on record
+// which it is.
+func (d *deploys) importImage(ctx context.Context, name string, there []string) (string, error) {
+	digest, err := d.provide(ctx, d.p.cfg.imagePath(name), there)
 	if err != nil {
 		return "", err
 	}
@@ -128,6 +138,23 @@ func (d *deploys) importImage(ctx context.Context, name string) (string, error) 
 	by := control.System("images", ledger.ViaScheduler)
 	_, err = d.p.kernel.Execute(ctx, &installation.RecordImage{Image: document.Image{Name: name, Digest: digest}}, by)
 	return digest, err
+}
+
+func (d *deploys) provide(ctx context.Context, path string, there []string) (digest string, err error) {
+	archive, err := image.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer archive.Close()
+	if slices.Contains(there, archive.Digest()) {
+		return archive.Digest(), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return d.p.driver.ImportImage(ctx, f)
 }
 
 func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.Handler, error) {
@@ -153,14 +180,33 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 	if err != nil {
 		return nil, err
 	}
-	deployer := deploy.New(deploy.Config{
+	caches, err := d.caches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := builder.Recover(ctx, space, caches); err != nil {
+		return nil, err
+	}
+	d.deployer = deploy.New(deploy.Config{
 		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Volumes: p.driver, Log: p.log,
 		Authenticate: p.authenticate, WebURL: p.webURL,
 	})
-	if err := deployer.Recover(ctx); err != nil {
+	if err := d.deployer.Recover(ctx); err != nil {
 		return nil, err
 	}
-	return git.New(git.Config{Root: p.cfg.serverPath("git"), Log: p.log}, deployer, deployer)
+	return git.New(git.Config{Root: p.cfg.serverPath("git"), Log: p.log}, d.deployer, d.deployer)
+}
+
+// caches are the volumes that the apps' builds keep things in.
+func (d *deploys) caches(ctx context.Context) (list []string, err error) {
+	err = d.p.store.Read(ctx, func(v store.View) error {
+		all, err := store.Find[*document.App](v, "all", "")
+		for _, a := range all {
+			list = append(list, apps.BuildCache(a.ID))
+		}
+		return err
+	})
+	return list, err
 }
 
 func (p *parts) webURL(app string) string {

@@ -183,7 +183,8 @@ func (p *parts) construct() error {
 
 // serve listens, then starts what works by itself, and stops in reverse.
 func (p *parts) serve(ctx context.Context) error {
-	handler, err := p.handler()
+	readers, stream := newLogs(p)
+	handler, err := p.handler(readers, stream)
 	if err != nil {
 		return err
 	}
@@ -219,6 +220,8 @@ func (p *parts) serve(ctx context.Context) error {
 		return rendezvous.Serve(ctx, rendezvousListener)
 	}, func(ctx context.Context) error {
 		return bastion.Serve(ctx, bastionListener)
+	}, func(ctx context.Context) error {
+		return readers.watch(ctx, p)
 	})
 }
 
@@ -234,6 +237,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		for _, serve := range edges {
 			g.Go(func() error { return serve(gctx) })
 		}
+		g.Go(func() error { return p.desk.Run(gctx) })
 		g.Go(func() error { return p.runner.Run(gctx) })
 		g.Go(func() error { return p.loop.Run(gctx) })
 		g.Go(func() error { return p.deploys.run(gctx) })
@@ -328,9 +332,8 @@ func (p *parts) buildKey() (ed25519.PrivateKey, error) {
 }
 
 // handler is the API with what other parts do for it.
-func (p *parts) handler() (http.Handler, error) {
+func (p *parts) handler(logs api.Logs, stream http.Handler) (http.Handler, error) {
 	a := &adapters{p}
-	logs, stream := newLogs(p)
 	return api.New(api.Config{
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version,
 		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt, AppPort: p.cfg.EdgePort},

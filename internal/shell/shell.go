@@ -42,6 +42,7 @@ type Desk struct {
 	cfg     Config
 	runs    *gateway.Tickets[Offer]
 	tunnels *gateway.Tickets[tunnel]
+	owed    owed
 }
 
 // Offer is a one-off dyno on record that waits for its owner's terminal.
@@ -58,7 +59,7 @@ type Offer struct {
 
 // New returns a desk.
 func New(cfg Config) *Desk {
-	d := &Desk{cfg: cfg}
+	d := &Desk{cfg: cfg, owed: newOwed()}
 	d.runs = gateway.NewTickets(0, d.expired)
 	d.tunnels = gateway.NewTickets[tunnel](0, nil)
 	return d
@@ -81,8 +82,10 @@ func (d *Desk) Redeem(ctx context.Context, secret string, remote netip.Addr) (ga
 		d.endRun(p.Dyno.ID, 1)
 		return gateway.Attachment{}, err
 	}
+	d.owed.begin(open.Session.ID)
 	a, err := d.start(ctx, p, open.Session)
 	if err != nil {
+		defer d.owed.done(open.Session.ID)
 		// What was opened is closed, also if the client has left: nothing ran,
 		// nothing was typed.
 		if cerr := d.close(context.WithoutCancel(ctx), &sessions.Close{ID: open.Session.ID, Why: "could not start"}); cerr != nil {
@@ -104,8 +107,10 @@ func (d *Desk) start(ctx context.Context, p Offer, s *document.Session) (gateway
 	}
 	session, err := d.startTask(ctx, p)
 	if err != nil {
-		if _, serr := rec.Seal(ctx, recording.End{Reason: "could not start"}); serr == nil {
+		if _, serr := rec.Seal(context.WithoutCancel(ctx), recording.End{Reason: "could not start"}); serr == nil {
 			rec.Remove()
+		} else {
+			d.owed.recording()
 		}
 		return gateway.Attachment{}, err
 	}
@@ -158,9 +163,12 @@ func (d *Desk) ended(ctx context.Context, p Offer, s *document.Session, end gate
 	if end.Exit != nil {
 		code = end.Exit.Code
 	}
+	defer d.owed.done(s.ID)
 	c := &sessions.Close{ID: s.ID, ExitCode: &code, Bytes: end.In + end.Out, Why: end.Reason}
 	if end.Recording != nil {
 		c.Recording = recordingBlob(end.Recording)
+	} else {
+		d.owed.recording()
 	}
 	err := d.close(ctx, c)
 	d.endRun(p.Dyno.ID, code)
@@ -171,8 +179,13 @@ func recordingBlob(s *recording.Sealed) *ledger.Blob {
 	return &ledger.Blob{SHA256: s.Ref.SHA256, Size: s.Ref.Size, MediaType: recording.MediaType, Role: "recording"}
 }
 
+// close records the end of a session. What the ledger does not take now it is
+// given again by Run.
 func (d *Desk) close(ctx context.Context, c *sessions.Close) error {
 	_, err := d.cfg.Kernel.Execute(ctx, c, gatewayActor())
+	if unrecorded(err) {
+		d.owed.close(c)
+	}
 	return err
 }
 
@@ -180,7 +193,11 @@ func (d *Desk) close(ctx context.Context, c *sessions.Close) error {
 func (d *Desk) endRun(dyno string, code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := d.cfg.Kernel.Execute(ctx, &sessions.EndRun{Dyno: dyno, ExitCode: code}, gatewayActor()); err != nil && fault.Of(err) != fault.NotFound {
+	_, err := d.cfg.Kernel.Execute(ctx, &sessions.EndRun{Dyno: dyno, ExitCode: code}, gatewayActor())
+	if unrecorded(err) {
+		d.owed.run(dyno, code)
+	}
+	if err != nil && fault.Of(err) != fault.NotFound {
 		d.cfg.Log.Error("the end of a one-off dyno was not recorded", "dyno", dyno, "error", err)
 	}
 }

@@ -328,6 +328,70 @@ func TestRecordingSealedLater(t *testing.T) {
 	}
 }
 
+// TestEndsWhileNothingIsRecorded ends a session while the ledger takes nothing,
+// one whose recording cannot be sealed either: all is on record as soon as the
+// ledger takes entries again, without a restart, and the sessions that go on are
+// left alone.
+func TestEndsWhileNothingIsRecorded(t *testing.T) {
+	for name, sealed := range map[string]bool{"sealed": true, "not sealed": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			other, _ := l.offer("wait")
+			goesOn := l.redeem(other)
+			secret, dyno := l.offer("say hello; exit 3")
+			a := l.redeem(secret)
+			if err := a.Recording.Output([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			exit, err := a.Session.Wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := gateway.Ending{Reason: "exit", Exit: &exit, Out: 5}
+			ctx, cancel := context.WithCancel(t.Context())
+			if !sealed {
+				cancel()
+			}
+			s, err := a.Recording.Seal(ctx, recording.End{Reason: "exit", Exit: &exit.Code})
+			if (err == nil) != sealed {
+				t.Fatalf("sealed: %v", err)
+			}
+			if sealed {
+				end.Recording = &s
+			}
+			cancel()
+			l.World.Set(time.Now().Add(-time.Hour)) // the ledger does not believe the clock
+			if err := a.Close(t.Context(), end); fault.Of(err) != fault.Unavailable {
+				t.Fatalf("%v, want unavailable", err)
+			}
+			run, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- l.desk.Run(run) }()
+			time.Sleep(1500 * time.Millisecond) // it is tried in vain
+			if got := l.session(a.ID); got.State != document.SessionOpen || l.workingFiles() != 2 {
+				t.Errorf("%+v, %d working files", got, l.workingFiles())
+			}
+			l.World.Set(time.Time{})
+			l.Until("the end is on record", func() bool {
+				return l.session(a.ID).State != document.SessionOpen && l.Gone(document.KindDyno, dyno.ID)
+			})
+			l.Until("the working file is gone", func() bool { return l.workingFiles() == 1 })
+			if got := l.session(a.ID); got.State != document.SessionClosed || got.ExitCode == nil || *got.ExitCode != 3 || got.Recording == "" {
+				t.Errorf("%+v", got)
+			}
+			if got := l.session(goesOn.ID); got.State != document.SessionOpen {
+				t.Errorf("%+v", got)
+			}
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			goesOn.Session.Close()
+			l.end(goesOn)
+		})
+	}
+}
+
 // TestDatabase takes a key for a database to the end of its tunnel: it works once,
 // and only for as long as its owner may.
 func TestDatabase(t *testing.T) {

@@ -28,20 +28,26 @@ func (d *Desk) watch(ctx context.Context, account, app string, withdrawn chan<- 
 }
 
 func (d *Desk) may(ctx context.Context, account, app string) (ok bool, err error) {
-	err = d.cfg.Store.Read(ctx, func(v store.View) error {
-		a, err := apps.Find(v, app)
-		if fault.Of(err) == fault.NotFound {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		roles, err := authz.RolesOf(v, account, a.Team)
-		if err != nil {
-			return err
-		}
-		ok, err = authz.Allowed(v, authz.Subject{Account: account}, roles, authz.AppShell, authz.Resource{Team: a.Team, App: a.ID})
+	err = d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		ok, err = Permitted(v, account, app, authz.AppShell)
 		return err
 	})
 	return ok, err
+}
+
+// Permitted tells whether an account has a permission on an app; nobody has one
+// on an app that is gone.
+func Permitted(v store.View, account, app string, need authz.Permission) (bool, error) {
+	a, err := apps.Find(v, app)
+	if fault.Of(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	roles, err := authz.RolesOf(v, account, a.Team)
+	if err != nil {
+		return false, err
+	}
+	return authz.Allowed(v, authz.Subject{Account: account}, roles, need, authz.Resource{Team: a.Team, App: a.ID})
 }
