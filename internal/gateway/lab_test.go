@@ -184,7 +184,7 @@ func serveListener(t testing.TB, ln net.Listener, run func(context.Context, net.
 func (l *lab) Redeem(_ context.Context, secret string, _ netip.Addr) (Attachment, error) {
 	a, ok := l.tickets.Take(secret)
 	if !ok {
-		return Attachment{}, fault.New(fault.NotFound, "no such secret")
+		return Attachment{}, fault.New(fault.Unauthenticated, "no such secret")
 	}
 	if l.redeemer != nil {
 		if err := l.redeemer(); err != nil {

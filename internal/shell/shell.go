@@ -73,7 +73,7 @@ func (d *Desk) Promise(o Offer) (secret string) { return d.runs.Issue(o) }
 func (d *Desk) Redeem(ctx context.Context, secret string, remote netip.Addr) (gateway.Attachment, error) {
 	p, ok := d.runs.Take(secret)
 	if !ok {
-		return gateway.Attachment{}, fault.New(fault.NotFound, "no such secret")
+		return gateway.Attachment{}, d.refuse(ctx, "one-time secret", ledger.ViaRendezvous, remote)
 	}
 	by := p.By
 	by.Via, by.Actor.IP = ledger.ViaRendezvous, remote.String()
@@ -95,6 +95,17 @@ func (d *Desk) Redeem(ctx context.Context, secret string, remote netip.Addr) (ga
 		return gateway.Attachment{}, err
 	}
 	return a, nil
+}
+
+// refuse records what opened no session and gives the refusal. A stranger is not
+// told whether that could be recorded: nothing was let through either way.
+func (d *Desk) refuse(ctx context.Context, what string, via ledger.Via, remote netip.Addr) error {
+	by := control.By{Actor: ledger.Actor{Kind: ledger.AnonymousActor, IP: remote.String()}, Via: via}
+	_, err := d.cfg.Kernel.Execute(ctx, &sessions.Refuse{What: what}, by)
+	if kind := fault.Of(err); kind != fault.Unauthenticated {
+		d.cfg.Log.Error("a refused session was not recorded", "remote", remote, "error", err)
+	}
+	return fault.New(fault.Unauthenticated, "no such %s", what)
 }
 
 // start begins the recording, then the process.

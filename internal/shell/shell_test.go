@@ -171,12 +171,19 @@ func TestRun(t *testing.T) {
 	if e := l.Since(before)[0]; e.Actor.Email != "dev@example.org" || e.Actor.IP != remote.String() || e.Via != ledger.ViaRendezvous {
 		t.Errorf("%v from %s", e, e.Actor.IP)
 	}
-	// The secret works once.
-	if _, err := l.desk.Redeem(t.Context(), secret, remote); fault.Of(err) != fault.NotFound {
-		t.Errorf("a second time: %v, want not found", err)
+	// The secret works once, and what does not work is on record.
+	before = l.Size()
+	for _, wrong := range []string{secret, "guess"} {
+		if _, err := l.desk.Redeem(t.Context(), wrong, remote); fault.Of(err) != fault.Unauthenticated {
+			t.Errorf("%q: %v, want unauthenticated", wrong, err)
+		}
 	}
-	if _, err := l.desk.Redeem(t.Context(), "guess", remote); fault.Of(err) != fault.NotFound {
-		t.Errorf("a guess: %v, want not found", err)
+	e := l.Since(before)[0]
+	if e.Action != "session.open" || e.Outcome != ledger.Denied || e.Actor.Kind != ledger.AnonymousActor || e.Actor.IP != remote.String() || e.Via != ledger.ViaRendezvous {
+		t.Errorf("%v from %s via %s", e, e.Actor.IP, e.Via)
+	}
+	if where := l.Tells("guess"); len(where) != 0 {
+		t.Errorf("what was guessed is in %v", where)
 	}
 }
 
@@ -412,6 +419,10 @@ func TestDatabase(t *testing.T) {
 	if _, err := l.desk.Authorize(t.Context(), "u", signer(t, other(t)).PublicKey(), remote); fault.Of(err) != fault.Unauthenticated {
 		t.Errorf("another key: %v, want unauthenticated", err)
 	}
+	if e := l.Since(before)[0]; e.Outcome != ledger.Denied || e.Target.Name != "unknown key" || e.Via != ledger.ViaSSH {
+		t.Errorf("another key is recorded as %v", e)
+	}
+	before = l.Size()
 	tunnel, err := l.desk.Authorize(t.Context(), "u", key.PublicKey(), remote)
 	if err != nil || tunnel.Host != "records.localspace" || tunnel.Port != 5432 {
 		t.Fatalf("%+v, %v", tunnel, err)

@@ -12,7 +12,6 @@ import (
 	"github.com/strongroom/strongroom/internal/command/sessions"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/gateway"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/postgres"
@@ -37,11 +36,11 @@ func (d *Desk) Admit(by control.By, a *document.Addon) (privateKey secret.Value,
 }
 
 // Authorize implements gateway.Tunnels.
-func (d *Desk) Authorize(_ context.Context, _ string, key ssh.PublicKey, remote netip.Addr) (gateway.Tunnel, error) {
+func (d *Desk) Authorize(ctx context.Context, _ string, key ssh.PublicKey, remote netip.Addr) (gateway.Tunnel, error) {
 	name := ssh.FingerprintSHA256(key)
 	t, ok := d.tunnels.Peek(name)
 	if !ok {
-		return gateway.Tunnel{}, fault.New(fault.Unauthenticated, "no such key")
+		return gateway.Tunnel{}, d.refuse(ctx, "key", ledger.ViaSSH, remote)
 	}
 	var id string
 	withdrawn := make(chan struct{})
@@ -50,7 +49,7 @@ func (d *Desk) Authorize(_ context.Context, _ string, key ssh.PublicKey, remote 
 		ID: name, Host: t.host, Port: postgres.Port, Done: withdrawn,
 		Open: func(ctx context.Context) error {
 			if _, ok := d.tunnels.Take(name); !ok {
-				return fault.New(fault.Unauthenticated, "the key was used")
+				return d.refuse(ctx, "key", ledger.ViaSSH, remote)
 			}
 			by := t.by
 			by.Via, by.Actor.IP = ledger.ViaSSH, remote.String()

@@ -77,11 +77,11 @@ func New(t *testing.T) *Lab {
 	return l
 }
 
-// program runs what build.Launch starts: a script; or else, for a database's
-// container, something that listens on its port.
+// program runs what build.Launch starts, which is one script; or else, for a
+// database's container with its settings, something that listens on its port.
 func program(ctx context.Context, sys script.System, args []string) int {
 	statements := []string{"serve", "wait"}
-	if len(args) > 0 {
+	if len(args) == 1 {
 		statements = strings.Split(args[0], "; ")
 	}
 	return script.Run(ctx, sys, statements)
