@@ -3,9 +3,12 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/engine"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/supervise"
 )
 
@@ -43,7 +47,11 @@ func runSupervise(ctx context.Context, config string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	specs, err := platform(cfg, config)
+	passphrase, err := passphrase(cfg)
+	if err != nil {
+		return err
+	}
+	specs, err := platform(cfg, config, passphrase)
 	if err != nil {
 		return err
 	}
@@ -54,6 +62,27 @@ func runSupervise(ctx context.Context, config string, log *slog.Logger) error {
 		}
 	}
 	return sup.Run(ctx)
+}
+
+// passphrase keeps the passphrase of the master key, if there is one, in a file
+// that exists in memory only: the server inherits it whenever it is started.
+func passphrase(cfg settings) ([]*os.File, error) {
+	if cfg.Server.MasterKeyFrom != server.FromPassphrase {
+		return nil, nil
+	}
+	v, err := server.ReadPassphrase(cfg.Server.PassphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("passphrase", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("keep the passphrase: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "passphrase")
+	if _, err := f.Write(v.Reveal()); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the passphrase: %w", err), f.Close())
+	}
+	return []*os.File{f}, nil
 }
 
 // rootCgroup is the parent of what supervise starts.
@@ -86,8 +115,9 @@ encrypted volumes. End 'strongroom supervise' before; start it to go on.`,
 	return c
 }
 
-// platform are the two processes that supervise starts.
-func platform(cfg settings, config string) ([]supervise.Spec, error) {
+// platform are the two processes that supervise starts. The server inherits the
+// passphrase of the master key, if there is one.
+func platform(cfg settings, config string, passphrase []*os.File) ([]supervise.Spec, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -103,6 +133,10 @@ func platform(cfg settings, config string) ([]supervise.Spec, error) {
 	if v := os.Getenv("GODEBUG"); v != "" {
 		env = append(env, "GODEBUG="+v)
 	}
+	forServer := slices.Clone(env)
+	if len(passphrase) > 0 {
+		forServer = append(forServer, server.PassphraseFD+"=3") // the first that a child inherits
+	}
 	control := func(name string) string { return filepath.Join(cfg.Run, name, "control.sock") }
 	return []supervise.Spec{
 		{
@@ -111,7 +145,7 @@ func platform(cfg settings, config string) ([]supervise.Spec, error) {
 			KeepDescendants: true, Grace: 20 * time.Second,
 		},
 		{
-			Name: "server", Args: []string{program, "server", "--config", config}, Env: env,
+			Name: "server", Args: []string{program, "server", "--config", config}, Env: forServer, Files: passphrase,
 			UID: engine.ServerUID, GID: engine.ServerUID, NoNewPrivs: true,
 			// For the bastion's port 22, where the heroku CLI looks for it.
 			AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type site struct {
 	t                 *testing.T
 	data, config, url string
 	ca, key, token    string
+	stop              func() said // the server
 }
 
 // newSite makes an installation and serves it until the test ends. more are
@@ -69,7 +71,9 @@ func newSite(t *testing.T, more map[string]any) *site {
 	t.Setenv("STRONGROOM_URL", s.url)
 	t.Setenv("STRONGROOM_CA", s.ca)
 	t.Setenv("STRONGROOM_TOKEN", s.token)
-	s.serve()
+	if got := s.serve(); got.code != 0 {
+		t.Fatalf("the server ended: %+v", got)
+	}
 	return s
 }
 
@@ -97,27 +101,28 @@ func address(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// serve runs the server until the test ends.
-func (s *site) serve() {
+// serve runs the server until it is stopped or the test ends. If it ends before
+// it answers, what it said is returned.
+func (s *site) serve() said {
 	s.t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan said, 1)
 	go func() { done <- strongroom(ctx, "", "server", "--config", s.config) }()
+	s.stop = sync.OnceValue(func() said { cancel(); return <-done })
 	s.t.Cleanup(func() {
-		stop()
-		if end := <-done; end.code != 0 {
-			s.t.Errorf("the server ended with %d: %s", end.code, end.err)
+		if end := s.stop(); end.code != 0 && !s.t.Failed() {
+			s.t.Logf("the server ended with %d: %s", end.code, end.err)
 		}
 	})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		select {
 		case end := <-done:
 			done <- end
-			s.t.Fatalf("the server ended: %s", end.err)
+			return end
 		default:
 		}
 		if _, err := s.client().Me(ctx); err == nil {
-			return
+			return said{}
 		} else if time.Now().After(deadline) {
 			s.t.Fatalf("the server does not answer: %v", err)
 		}

@@ -338,6 +338,41 @@ func TestWrapping(t *testing.T) {
 	}
 }
 
+func TestSaltFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "master.salt")
+	passphrase := NewValue([]byte("correct horse battery staple"))
+	if err := CreateSaltFile(t.Context(), path, NewValue([]byte("fifteen letters"))); fault.Of(err) != fault.Invalid {
+		t.Errorf("a short passphrase: %v, want invalid", err)
+	}
+	if err := CreateSaltFile(t.Context(), path, passphrase); err != nil {
+		t.Fatal(err)
+	}
+	if err := CreateSaltFile(t.Context(), path, passphrase); fault.Of(err) != fault.Conflict {
+		t.Errorf("again: %v, want a conflict", err)
+	}
+	key := bytes.Repeat([]byte{7}, KeySize)
+	wrapped := must[[]byte](t)(must[KeyWrapper](t)(OpenSaltFile(t.Context(), path, passphrase)).Wrap(t.Context(), key, "scope a"))
+	if got := must[[]byte](t)(must[KeyWrapper](t)(OpenSaltFile(t.Context(), path, passphrase)).Unwrap(t.Context(), wrapped, "scope a")); !bytes.Equal(got, key) {
+		t.Error("opened again, it does not unwrap")
+	}
+	if _, err := OpenSaltFile(t.Context(), path, NewValue([]byte("correct horse battery stapler"))); fault.Of(err) != fault.Invalid {
+		t.Errorf("another passphrase: %v, want invalid", err)
+	}
+	b := must[[]byte](t)(os.ReadFile(path))
+	for name, content := range map[string][]byte{"salt": append([]byte{b[0] ^ 1}, b[1:]...), "short": b[:saltSize], "long": append(bytes.Clone(b), 0), "empty": nil} {
+		odd := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(odd, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenSaltFile(t.Context(), odd, passphrase); fault.Of(err) != fault.Invalid {
+			t.Errorf("altered, %s: %v, want invalid", name, err)
+		}
+	}
+	if _, err := OpenSaltFile(t.Context(), filepath.Join(t.TempDir(), "none"), passphrase); err == nil {
+		t.Error("a file that is not there was opened")
+	}
+}
+
 func TestPasswords(t *testing.T) {
 	const password = "a password that is long enough"
 	hash := must[Value](t)(HashPassword(password))

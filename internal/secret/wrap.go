@@ -46,6 +46,11 @@ func (w localWrapper) Unwrap(_ context.Context, wrapped []byte, context string) 
 func CreateMasterFile(path string) error {
 	key := make([]byte, KeySize)
 	rand.Read(key)
+	return createFile(path, key)
+}
+
+// createFile writes what a master key is or is made with, once and durably.
+func createFile(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Conflict, "a master key exists already at %s", path)
@@ -54,7 +59,7 @@ func CreateMasterFile(path string) error {
 		return fmt.Errorf("create master key: %w", err)
 	}
 	defer f.Close()
-	if _, err := f.Write(key); err != nil {
+	if _, err := f.Write(content); err != nil {
 		return fmt.Errorf("write master key: %w", err)
 	}
 	if err := f.Sync(); err != nil {
@@ -96,6 +101,49 @@ func OpenPassphrase(passphrase Value, salt []byte) (KeyWrapper, error) {
 		return nil, fmt.Errorf("derive master key: %w", err)
 	}
 	return localWrapper{key}, nil
+}
+
+// saltSize of a salt file's salt; the rest of the file is the check.
+const saltSize = 32
+
+// saltContext is what the check is wrapped for.
+const saltContext = "salt file"
+
+// CreateSaltFile makes the salt for a passphrase, with a check that tells later
+// whether a passphrase is the same one. Without the file the passphrase opens
+// nothing; it refuses to replace one.
+func CreateSaltFile(ctx context.Context, path string, passphrase Value) error {
+	salt := make([]byte, saltSize)
+	rand.Read(salt)
+	w, err := OpenPassphrase(passphrase, salt)
+	if err != nil {
+		return err
+	}
+	check, err := w.Wrap(ctx, make([]byte, KeySize), saltContext)
+	if err != nil {
+		return err
+	}
+	return createFile(path, append(salt, check...))
+}
+
+// OpenSaltFile derives the master key from a passphrase and its salt file. It
+// refuses any passphrase but the one that the file was made with.
+func OpenSaltFile(ctx context.Context, path string, passphrase Value) (KeyWrapper, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the master key's salt: %w", err)
+	}
+	if len(b) <= saltSize {
+		return nil, fault.New(fault.Invalid, "the master key's salt %s has %d bytes: it was altered", path, len(b))
+	}
+	w, err := OpenPassphrase(passphrase, b[:saltSize])
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Unwrap(ctx, b[saltSize:], saltContext); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "this is not the passphrase that this installation was made with, or %s was altered", path)
+	}
+	return w, nil
 }
 
 // Derive gives a key for one purpose from a data key.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/secret"
 )
 
 // Config of a server. Zero values mean the defaults named.
@@ -35,14 +36,25 @@ type Config struct {
 	// EdgePort is the port that the edge serves apps on, for the URLs shown;
 	// default 443.
 	EdgePort int `json:"edge_port"`
+	// MasterKeyFrom is "file" (the default) or "passphrase": then the master key
+	// is derived from a passphrase and the salt in Data/secrets/master.salt, and
+	// nothing starts without the passphrase. It is read from the service's
+	// credential "strongroom-passphrase" (systemd), from the descriptor that
+	// STRONGROOM_PASSPHRASE_FD names, or from PassphraseFile.
+	MasterKeyFrom string `json:"master_key_from"`
 	// MasterKey is the file of the master key; default Data/secrets/master.key.
 	MasterKey string `json:"master_key"`
+	// PassphraseFile holds the passphrase. It belongs on a tmpfs or a medium
+	// that is taken away: beside the data it protects nothing.
+	PassphraseFile string `json:"passphrase_file"`
 	// Images holds the archives of the platform's images; default Data/images.
 	Images string `json:"images"`
 	// Build is how build containers reach package registries.
 	Build BuildConfig `json:"build"`
 	// Version of the program.
 	Version string `json:"-"`
+
+	given secret.Value // the passphrase, once it was read
 }
 
 // BuildConfig is how build containers reach package registries.
@@ -76,6 +88,7 @@ func (c *Config) defaults() error {
 	def(&c.Rendezvous, "127.0.0.1:5444")
 	def(&c.Bastion, "127.0.0.1:5422")
 	def(&c.Domain, "apps.localhost")
+	def(&c.MasterKeyFrom, FromFile)
 	def(&c.MasterKey, filepath.Join(c.Data, "secrets", "master.key"))
 	def(&c.Images, filepath.Join(c.Data, "images"))
 	if c.EdgePort == 0 {
@@ -83,6 +96,9 @@ func (c *Config) defaults() error {
 	}
 	if _, err := c.Build.endpoints(); err != nil {
 		return err
+	}
+	if c.MasterKeyFrom != FromFile && c.MasterKeyFrom != FromPassphrase {
+		return fault.New(fault.Invalid, "master_key_from: %q is neither \"file\" nor \"passphrase\"", c.MasterKeyFrom)
 	}
 	host, _, err := net.SplitHostPort(c.Bastion)
 	if err != nil {
@@ -100,6 +116,7 @@ func (c *Config) defaults() error {
 func (c *Config) ledgerPath() string { return filepath.Join(c.Data, "server", "ledger.db") }
 func (c *Config) anchorPath() string { return filepath.Join(c.Data, "anchor", "checkpoint") }
 func (c *Config) logKeyPath() string { return filepath.Join(c.Data, "secrets", "log.key") }
+func (c *Config) saltPath() string   { return filepath.Join(c.Data, "secrets", "master.salt") }
 func (c *Config) buildKeyPath() string {
 	return filepath.Join(c.Data, "secrets", "build.key")
 }

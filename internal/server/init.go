@@ -45,6 +45,12 @@ func Init(ctx context.Context, cfg Config, email string, log *slog.Logger) (*Ins
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
+	if cfg.MasterKeyFrom == FromPassphrase {
+		var err error
+		if cfg.given, err = cfg.passphrase(); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := os.Stat(cfg.ledgerPath()); err == nil {
 		return nil, fault.New(fault.Conflict, "There is an installation in %s already.", cfg.Data)
 	}
@@ -54,7 +60,7 @@ func Init(ctx context.Context, cfg Config, email string, log *slog.Logger) (*Ins
 		}
 	}
 	id := uuid.NewString()
-	vkey, err := makeKeys(cfg, id)
+	vkey, err := makeKeys(ctx, cfg, id)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +70,8 @@ func Init(ctx context.Context, cfg Config, email string, log *slog.Logger) (*Ins
 
 // makeKeys writes the master key, the log's key, the key that signs builds and
 // the API's certificate.
-func makeKeys(cfg Config, id string) (vkey string, err error) {
-	if err := secret.CreateMasterFile(cfg.MasterKey); err != nil && fault.Of(err) != fault.Conflict {
+func makeKeys(ctx context.Context, cfg Config, id string) (vkey string, err error) {
+	if err := createMaster(ctx, cfg); err != nil {
 		return "", err
 	}
 	skey, vkey, err := ledger.GenerateKey(rand.Reader, ledger.Origin(id, 1))
@@ -89,15 +95,15 @@ func makeKeys(cfg Config, id string) (vkey string, err error) {
 
 // begin appends entry 0 and gives the first operator a token.
 func begin(ctx context.Context, cfg Config, in *Installed, email string, log *slog.Logger) error {
+	wrapper, err := openMaster(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	st, err := sqlite.Create(ctx, cfg.ledgerPath(), log)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	wrapper, err := secret.OpenMasterFile(cfg.MasterKey)
-	if err != nil {
-		return err
-	}
 	k := control.New(control.Config{Store: st, Keyring: secret.NewKeyring(wrapper, st), Log: log})
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)

@@ -68,12 +68,17 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := cfg.defaults(); err != nil {
 		return err
 	}
+	// First of all: an inherited passphrase is closed before anything is started.
+	master, err := openMaster(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	p := &parts{cfg: cfg, log: log}
 	if err := p.openLedger(ctx); err != nil {
 		return err
 	}
 	defer p.store.Close()
-	if err := p.construct(); err != nil {
+	if err := p.construct(master); err != nil {
 		return err
 	}
 	return p.serve(ctx)
@@ -151,12 +156,8 @@ func (p *parts) progress(started time.Time) func(done, total int64) {
 	}
 }
 
-func (p *parts) construct() error {
-	wrapper, err := secret.OpenMasterFile(p.cfg.MasterKey)
-	if err != nil {
-		return err
-	}
-	p.keyring = secret.NewKeyring(wrapper, p.store)
+func (p *parts) construct(master secret.KeyWrapper) (err error) {
+	p.keyring = secret.NewKeyring(master, p.store)
 	p.kernel = control.New(control.Config{Store: p.store, Keyring: p.keyring, Log: p.log})
 	if p.blobs, err = blob.Open(p.cfg.serverPath("blobs"), p.keyring); err != nil {
 		return err
