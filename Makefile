@@ -1,5 +1,6 @@
 # make demo   builds everything and shows the whole path on this machine
 # make test   runs every check: what CI runs
+# make bench  measures, against peers in the same run
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
@@ -8,7 +9,7 @@ VERSION := 0.1.0
 export STRONGROOM_IMAGES ?= /var/cache/strongroom/images
 export STRONGROOM_HEROKU ?= $(CURDIR)/build/heroku/node_modules/.bin/heroku
 
-.PHONY: build setup test unit lint integration demo demo-down demo-clean
+.PHONY: build setup test unit lint integration bench demo demo-down demo-clean
 
 build:
 	@mkdir -p build
@@ -35,6 +36,11 @@ INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' .
 
 integration: setup build
 	$(GO) test -tags integration -p 1 -timeout 25m $(INTEGRATION)
+
+# BENCH passes flags on: make bench BENCH='-run append,query'
+bench: build
+	@scripts/setup bench
+	$(GO) run ./bench $(BENCH)
 
 demo: setup build
 	@scripts/demo up
