@@ -64,6 +64,8 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, repo Repo, rep
 	if errors.Is(err, errTooLarge) {
 		refuse(fmt.Sprintf("This push is larger than %s, the most that the platform takes. Remove large files from the history, or keep them in a store of their own.",
 			mebibytes(h.config.MaxPush)))
+	} else if errors.Is(err, errTooLong) {
+		refuse(fmt.Sprintf("This push takes longer than %v to unpack: it holds far more than was sent. Nothing of it was kept.", h.config.UnpackTimeout))
 	} else if err != nil {
 		h.config.Log.WarnContext(r.Context(), "git receive-pack", "app", repo.App, "error", err)
 	}
@@ -72,8 +74,8 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, repo Repo, rep
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20)) }
 
-// runReceive runs git over the request. Its error is errTooLarge if git was
-// given up before it could answer; every other answer is git's own.
+// runReceive runs git over the request. Its error is errTooLarge or errTooLong
+// if git was given up before it could answer; every other answer is git's own.
 func (h *Handler) runReceive(w http.ResponseWriter, in *body, repo Repo, repository *repository) error {
 	ctx, cancel := context.WithCancelCause(h.ctx)
 	defer cancel(nil)
@@ -98,12 +100,14 @@ func (h *Handler) runReceive(w http.ResponseWriter, in *body, repo Repo, reposit
 
 	var work sync.WaitGroup
 	var arrived atomic.Bool // git has all objects: the client is no longer needed
+	unpacking := newStint(h.config.UnpackTimeout, func() { cancel(errTooLong) })
+	defer unpacking.end()
 	work.Go(func() {
-		if err := feed(stdin, in); err != nil && !arrived.Load() {
+		if err := feed(stdin, in, unpacking); err != nil && !arrived.Load() {
 			cancel(err) // cut off by the client or by the bound: nothing of it may count
 		}
 	})
-	work.Go(func() { h.decide(ctx, pipes, &arrived, repo, repository) })
+	work.Go(func() { h.decide(ctx, pipes, &arrived, unpacking, repo, repository) })
 	err = cmd.Wait()
 	work.Wait()
 	if cause := context.Cause(ctx); cause != nil {
@@ -117,13 +121,23 @@ func (h *Handler) runReceive(w http.ResponseWriter, in *body, repo Repo, reposit
 
 // feed copies the request to git. Git may end before it has read everything:
 // then the rest is read all the same, so that the client gets the answer.
-func feed(stdin io.WriteCloser, in *body) error {
-	_, err := io.Copy(&lasting{w: stdin}, in)
+func feed(stdin io.WriteCloser, in *body, unpacking *stint) error {
+	// git reads on while it works: time counts while it does not.
+	_, err := io.Copy(&lasting{w: writer(func(p []byte) (int, error) {
+		unpacking.begin()
+		defer unpacking.pause()
+		return stdin.Write(p)
+	})}, in)
 	if err == nil {
+		unpacking.begin()
 		stdin.Close()
 	}
 	return err
 }
+
+type writer func(p []byte) (int, error)
+
+func (f writer) Write(p []byte) (int, error) { return f(p) }
 
 // lasting is a writer that never fails: what its target no longer takes is
 // dropped.
@@ -180,7 +194,7 @@ func (p *hookPipes) close() {
 }
 
 // decide waits for the hook and answers it.
-func (h *Handler) decide(ctx context.Context, pipes *hookPipes, arrived *atomic.Bool, repo Repo, repository *repository) {
+func (h *Handler) decide(ctx context.Context, pipes *hookPipes, arrived *atomic.Bool, unpacking *stint, repo Repo, repository *repository) {
 	// Both are closed in every case: the hook waits for their ends.
 	defer pipes.verdict.Close()
 	defer pipes.output.Close()
@@ -189,6 +203,7 @@ func (h *Handler) decide(ctx context.Context, pipes *hookPipes, arrived *atomic.
 		return // git found nothing to accept
 	}
 	arrived.Store(true)
+	unpacking.end()
 	out := &lasting{w: pipes.output}
 	if err == nil {
 		err = h.consider(ctx, p, repo, repository, out)

@@ -23,6 +23,7 @@ type repository struct {
 	dir   string // absolute, without symlinks
 	hooks string
 	max   int64 // bytes of one push
+	alloc int64 // bytes that git may allocate at once
 	git   string
 	busy  chan struct{} // holds one token while a push or clean-up runs
 }
@@ -47,6 +48,7 @@ func (h *Handler) open(ctx context.Context, app string) (*repository, error) {
 		dir:   filepath.Join(h.root, app+".git"),
 		hooks: h.hooks,
 		max:   h.config.MaxPush,
+		alloc: h.config.MaxObject,
 		git:   h.git,
 		busy:  make(chan struct{}, 1),
 	}
@@ -80,6 +82,9 @@ func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
 		"PATH=" + filepath.Dir(r.git) + ":/usr/bin:/bin",
 		"HOME=/nonexistent", "LC_ALL=C",
 		"GIT_DIR=" + r.dir,
+		// A few bytes of deltas can describe a file of any size, which git
+		// would make in memory.
+		"GIT_ALLOC_LIMIT=" + strconv.FormatInt(r.alloc, 10),
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
 	}, configEnv(r.settings())...)
 	// A group of its own, so that ending git ends what it started too; with
