@@ -492,3 +492,16 @@ func ExampleLaunch() {
 	fmt.Println(Launch("npm start"))
 	// Output: [/usr/local/bin/launch npm start]
 }
+
+// A build that fails on a full disk is told so: what tools print about it comes
+// in many words.
+func TestFullDisk(t *testing.T) {
+	for used, says := range map[int64]string{500: "Its output says why", 995: "it filled its disk of 4096 MiB"} {
+		w := newWorkshop(t, nil)
+		w.engine.used = used
+		_, err := w.Build(t.Context(), input(source(t, map[string]string{"build.sh": "exit 1\n", "Procfile": "web: x\n"})), io.Discard)
+		if fault.Of(err) != fault.Invalid || !strings.Contains(fault.Message(err), says) {
+			t.Errorf("%d of 1000 used: %v, want %q", used, err, says)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/driver"
@@ -123,7 +124,22 @@ func (b *Builder) run(ctx context.Context, in Input, p plan, out *output) error 
 	if err != nil {
 		return errors.Join(fmt.Errorf("wait for the build container: %w", err), copyErr)
 	}
-	return b.verdict(exit)
+	err = b.verdict(exit)
+	if err != nil && !exit.OOMKilled && b.full(ctx, in.BuildID) {
+		return fault.New(fault.Invalid, "The build failed: it filled its disk of %d MiB.", b.config.ScratchBytes>>20)
+	}
+	return err
+}
+
+// full tells whether a volume has no room left, if the engine knows.
+func (b *Builder) full(ctx context.Context, volume string) bool {
+	o, err := b.driver.Observe(ctx)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(o.Volumes, func(v driver.ObservedVolume) bool {
+		return v.ID == volume && v.Bytes > 0 && v.Bytes-v.Used < v.Bytes/100
+	})
 }
 
 func (b *Builder) stopped(ctx context.Context) error {

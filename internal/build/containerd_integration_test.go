@@ -116,7 +116,8 @@ func (e *engine) wantBounded(b *Builder, space string) {
 	}{
 		{"sleep 600", "did not end within 5s", func(c *Config) { c.Timeout = 5 * time.Second }},
 		{"head -c 1G /dev/zero | tail", "used more memory", func(c *Config) { c.Limits.MemoryBytes = 128 << 20 }},
-		{"head -c 2G /dev/zero > big", "The build failed", nil}, // the volume is full before
+		{"head -c 2G /dev/zero > big", "it filled its disk of 1024 MiB", nil},
+		{"while :; do :; done", "did not end within 10s", func(c *Config) { c.Timeout = 10 * time.Second }},
 		{":(){ :|:& };:; sleep 5; exit 1", "The build failed", func(c *Config) { c.Limits.PIDs = 64 }},
 	}
 	for _, c := range cases {

@@ -39,6 +39,7 @@ type hostEngine struct {
 	locked    map[string]bool
 	destroyed []string
 	images    [][]byte
+	used      int64 // of 1000 bytes, of every volume
 }
 
 func newHostEngine(t *testing.T) *hostEngine {
@@ -239,7 +240,7 @@ func (e *hostEngine) Observe(context.Context) (driver.Observation, error) {
 		o.Tasks = append(o.Tasks, driver.ObservedTask{ID: task.ID, Space: task.Space, Running: running})
 	}
 	for id, space := range e.volumes {
-		o.Volumes = append(o.Volumes, driver.ObservedVolume{ID: id, Space: space, Unlocked: !e.locked[id]})
+		o.Volumes = append(o.Volumes, driver.ObservedVolume{ID: id, Space: space, Unlocked: !e.locked[id], Bytes: 1000, Used: e.used})
 	}
 	return o, nil
 }

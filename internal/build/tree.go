@@ -86,43 +86,66 @@ func (rule rules) tooLarge() error {
 	return fault.New(fault.TooLarge, "The %s is larger than %d MiB.", rule.what, rule.maxBytes>>20)
 }
 
+// Bounds of names, whatever a tree holds: headers are kept in memory.
+const (
+	maxName  = 4000
+	maxNames = 32 << 20 // of all together
+	maxDepth = 200      // directories, one in the other
+)
+
 func (t *tree) check(rule rules) error {
-	entries, err := image.ReadEntries(t.file)
-	if err != nil {
+	c := checking{tree: t, rule: rule, kinds: map[string]byte{}}
+	err := image.Walk(t.file, c.see)
+	if err != nil && fault.Of(err) == "" {
 		return fault.Wrap(fault.Invalid, err, "The %s is not a whole tar archive.", rule.what)
 	}
-	kinds := map[string]byte{}
-	for _, e := range entries {
-		h := e.Header
-		if h.Typeflag == tar.TypeXGlobalHeader {
-			continue // git archive puts the commit's id there
-		}
-		name, err := cleanName(h.Name, rule)
-		if err != nil {
-			return err
-		}
-		if name == "." {
-			continue
-		}
-		if err := rule.admit(h, name, kinds); err != nil {
-			return err
-		}
-		kinds[name] = h.Typeflag
-		if t.bytes += h.Size; t.bytes > rule.maxBytes {
-			return rule.tooLarge()
-		}
-		h.Name = name
-		if t.entries = append(t.entries, e); len(t.entries) > rule.maxFiles {
-			return fault.New(fault.TooLarge, "The %s has more than %d files.", rule.what, rule.maxFiles)
-		}
+	if err != nil {
+		return err
 	}
-	return t.checkParents(kinds, rule)
+	return t.checkParents(c.kinds, rule)
+}
+
+// checking is a look at a tree, member by member.
+type checking struct {
+	tree  *tree
+	rule  rules
+	kinds map[string]byte
+	names int // bytes
+}
+
+func (c *checking) see(e image.Entry) error {
+	h, rule, t := e.Header, c.rule, c.tree
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil // git archive puts the commit's id there
+	}
+	name, err := cleanName(h.Name, rule)
+	if err != nil || name == "." {
+		return err
+	}
+	if err := rule.admit(h, name, c.kinds); err != nil {
+		return err
+	}
+	c.kinds[name] = h.Typeflag
+	if t.bytes += h.Size; t.bytes > rule.maxBytes {
+		return rule.tooLarge()
+	}
+	if c.names += len(name) + len(h.Linkname); c.names > maxNames {
+		return fault.New(fault.TooLarge, "The names in the %s take more than %d MiB.", rule.what, maxNames>>20)
+	}
+	h.Name, h.PAXRecords = name, nil
+	if t.entries = append(t.entries, e); len(t.entries) > rule.maxFiles {
+		return fault.New(fault.TooLarge, "The %s has more than %d files.", rule.what, rule.maxFiles)
+	}
+	return nil
 }
 
 func cleanName(name string, rule rules) (string, error) {
 	clean := path.Clean(name)
-	if len(name) > 4000 || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean) {
+	if len(name) > maxName || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean) {
 		return "", fault.New(fault.Invalid, "The %s has the entry %.200q, which is not a path inside it.", rule.what, name)
+	}
+	if strings.Count(clean, "/") > maxDepth {
+		return "", fault.New(fault.Invalid, "The %s has the entry %.200q, which is more than %d directories deep.", rule.what, name, maxDepth)
 	}
 	return clean, nil
 }
@@ -161,6 +184,9 @@ func (rule rules) admit(h *tar.Header, name string, kinds map[string]byte) error
 
 func (rule rules) checkLink(h *tar.Header, name string) error {
 	target := h.Linkname
+	if len(target) > maxName {
+		return fault.New(fault.Invalid, "The %s has the link %.200q, whose target is longer than %d bytes.", rule.what, name, maxName)
+	}
 	if path.IsAbs(target) {
 		if rule.outside(path.Clean(target)) {
 			return nil

@@ -7,6 +7,8 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,6 +75,8 @@ func TestHostileTrees(t *testing.T) {
 		{"same under another spelling", []tar.Header{reg("x"), reg("./x")}, "twice"},
 		{"hard link out", []tar.Header{{Typeflag: tar.TypeLink, Name: "x", Linkname: "/etc/shadow"}}, "not a path inside"},
 		{"hard link to a link", []tar.Header{link("l", "a"), {Typeflag: tar.TypeLink, Name: "x", Linkname: "l"}}, "hard link"},
+		{"long link", []tar.Header{link("x", strings.Repeat("y/", 3000))}, "longer than 4000 bytes"},
+		{"deep", []tar.Header{reg(strings.Repeat("d/", 201) + "x")}, "more than 200 directories deep"},
 		{"device", []tar.Header{{Typeflag: tar.TypeChar, Name: "null", Devmajor: 1, Devminor: 3}}, "neither a file"},
 		{"fifo", []tar.Header{{Typeflag: tar.TypeFifo, Name: "f"}}, "neither a file"},
 		{"large file", []tar.Header{{Typeflag: tar.TypeReg, Name: "x", Size: 1<<20 + 1}}, "larger than 1 MiB"},
@@ -100,6 +104,47 @@ func TestTooManyFiles(t *testing.T) {
 	if fault.Of(err) != fault.TooLarge {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What is refused is not held in memory first: headers alone can fill it.
+func TestEndlessHeaders(t *testing.T) {
+	bare := func(h tar.Header) []byte { return bytes.TrimSuffix(pack(t, h), make([]byte, 1024)) } // without the end marker
+	long := tar.Header{Typeflag: tar.TypeDir, Name: "d/", PAXRecords: map[string]string{"A.b": strings.Repeat("x", 1<<20-100)}}
+	cases := []struct {
+		name   string
+		stream []byte
+		files  int
+		most   uint64 // bytes allocated
+		says   string
+	}{
+		{"many members", bytes.Repeat(bare(tar.Header{Typeflag: tar.TypeDir, Name: "d/"}), 100_000), 50, 4 << 20, "more than 50 files"},
+		{"long headers", bytes.Repeat(bare(long), 60), 10, 60 << 20, "more than 10 files"},
+		{"long names", longNames(t), 100_000, 1 << 30, "names in the source take more than 32 MiB"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			rule := rules{what: "source", maxBytes: 1 << 30, maxFiles: c.files, outside: func(string) bool { return false }}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := readTree(bytes.NewReader(c.stream), filepath.Join(t.TempDir(), "t"), rule)
+			runtime.ReadMemStats(&after)
+			if fault.Of(err) != fault.TooLarge || !strings.Contains(fault.Message(err), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > c.most {
+				t.Errorf("%d bytes were allocated", n)
+			}
+		})
+	}
+}
+
+// longNames has names of 3,900 bytes, 40 MB of them.
+func longNames(t *testing.T) []byte {
+	var headers []tar.Header
+	for i := range 10_500 {
+		headers = append(headers, tar.Header{Typeflag: tar.TypeDir, Name: strings.Repeat("n", 3900) + strconv.Itoa(i)})
+	}
+	return pack(t, headers...)
 }
 
 // A small stream that unpacks to gigabytes is given up at the bound.

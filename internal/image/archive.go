@@ -57,15 +57,14 @@ func (a *Archive) Close() error { return a.file.Close() }
 func (a *Archive) Digest() string { return a.digest.String() }
 
 func (a *Archive) load() error {
-	entries, err := ReadEntries(a.file)
+	err := Walk(a.file, func(e Entry) error {
+		if a.spans[key(e.Header.Name)] = (span{e.offset, e.Header.Size}); len(a.spans) > maxBlobs {
+			return errors.New("it has too many members")
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	if len(entries) > maxBlobs {
-		return errors.New("it has too many members")
-	}
-	for _, e := range entries {
-		a.spans[key(e.Header.Name)] = span{e.offset, e.Header.Size}
 	}
 	raw, err := a.read("index.json")
 	if err != nil {

@@ -49,12 +49,23 @@ const blockSize = 512 // of tar
 
 // ReadEntries lists the members of the tar in f without their content.
 func ReadEntries(f *os.File) ([]Entry, error) {
+	var entries []Entry
+	err := Walk(f, func(e Entry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, err
+}
+
+// Walk passes on the members of the tar in f, without their content, one by
+// one, until see returns an error, which Walk then returns. A tar of a stranger
+// may have more members, with longer headers, than memory holds.
+func Walk(f *os.File, see func(Entry) error) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return err
 	}
 	counted := &counter{r: f}
 	tr := tar.NewReader(counted)
-	var entries []Entry
 	var end int64 // of the last content, with its padding
 	for {
 		h, err := tr.Next()
@@ -62,18 +73,20 @@ func ReadEntries(f *os.File) ([]Entry, error) {
 			// The reader takes a missing end marker for the end: then the
 			// stream may have been cut off between two members.
 			if counted.n < end+blockSize {
-				return nil, fmt.Errorf("read layer: %w", io.ErrUnexpectedEOF)
+				return fmt.Errorf("read layer: %w", io.ErrUnexpectedEOF)
 			}
-			return entries, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read layer: %w", err)
+			return fmt.Errorf("read layer: %w", err)
 		}
 		end = counted.n
 		if h.Typeflag == tar.TypeReg {
 			end += (h.Size + blockSize - 1) / blockSize * blockSize
 		}
-		entries = append(entries, Entry{Header: h, offset: counted.n})
+		if err := see(Entry{Header: h, offset: counted.n}); err != nil {
+			return err
+		}
 	}
 }
 
