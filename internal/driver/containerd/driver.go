@@ -60,6 +60,10 @@ type Config struct {
 	ScratchBytes int64
 	// MaxImageBytes bounds one import; 0 = 8 GiB.
 	MaxImageBytes int64
+	// MaxUnpackedBytes and MaxUnpackedFiles bound what the layers of one image
+	// may inflate to; 0 = 8 GiB and 1,000,000.
+	MaxUnpackedBytes int64
+	MaxUnpackedFiles int
 	// Defaults replaces zero limits of a process: 512 MiB, 256 processes.
 	Defaults driver.Limits
 }
@@ -76,6 +80,12 @@ func (c *Config) complete() {
 	}
 	if c.MaxImageBytes == 0 {
 		c.MaxImageBytes = 8 << 30
+	}
+	if c.MaxUnpackedBytes == 0 {
+		c.MaxUnpackedBytes = 8 << 30
+	}
+	if c.MaxUnpackedFiles == 0 {
+		c.MaxUnpackedFiles = 1_000_000
 	}
 	if c.Defaults.MemoryBytes == 0 {
 		c.Defaults.MemoryBytes = 512 << 20

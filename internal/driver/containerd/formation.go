@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -205,9 +206,19 @@ func (d *Driver) carryOut(a formation.Action) {
 		d.drain(c, 0)
 	case formation.Fail:
 		c.failing = true
-		d.say(c.record, "Error R10 (Boot timeout) -> Web process failed to bind to $PORT in time")
+		d.say(c.record, bootTimeout(c.record, d.formations[a.Formation].Boot))
+		d.say(c.record, "Stopping process with SIGKILL")
 		d.stopContainer(c, 0, 0)
 	}
+}
+
+// bootTimeout is what Heroku says of a dyno that never listened.
+func bootTimeout(r record, after time.Duration) string {
+	kind := "Process"
+	if r.Labels.Type == "web" {
+		kind = "Web process"
+	}
+	return fmt.Sprintf("Error R10 (Boot timeout) -> %s failed to bind to $PORT within %.0f seconds of launch", kind, after.Seconds())
 }
 
 // startInstance begins to start an instance; d.mu is held.

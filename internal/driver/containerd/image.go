@@ -39,6 +39,10 @@ func (d *Driver) ImportImage(ctx context.Context, archive io.Reader) (string, er
 		return "", fault.New(fault.Invalid, "The archive is not an OCI layout with one image for this host.")
 	}
 	img := client.NewImage(d.cfg.Client, found[0])
+	if err := d.checkInflated(ctx, img); err != nil {
+		d.discard(ctx, found)
+		return "", err
+	}
 	if err := img.Unpack(ctx, snapshotter); err != nil {
 		d.discard(ctx, found)
 		return "", d.importError(ctx, in, err)
@@ -52,7 +56,7 @@ func (d *Driver) ImportImage(ctx context.Context, archive io.Reader) (string, er
 
 func (d *Driver) discard(ctx context.Context, list []images.Image) {
 	for _, img := range list {
-		if err := d.cfg.Client.ImageService().Delete(ctx, img.Name); err != nil {
+		if err := d.cfg.Client.ImageService().Delete(ctx, img.Name, images.SynchronousDelete()); err != nil {
 			d.log.Warn("image not discarded", "image", img.Name, "err", err)
 		}
 	}

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver, opts Options) {
 		{"draining", drains},
 		{"crashing", crashes},
 		{"failing boot", failsBoot},
+		{"failing boot of a new revision", keepsOldOverFailingBoot},
 		{"stopping an instance", stopsInstance},
 		{"tasks", tasks},
 		{"attached task", attachedTask},

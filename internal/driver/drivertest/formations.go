@@ -3,6 +3,7 @@ package drivertest
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +162,31 @@ func failsBoot(b *bench) {
 	})
 	_, err := b.ask(f, "hello")
 	b.wantFault("dial a formation that is not up", err, fault.Unavailable)
+}
+
+// keepsOldOverFailingBoot: code that never listens takes nothing out of service.
+func keepsOldOverFailingBoot(b *bench) {
+	f := b.web(1)
+	b.apply(f)
+	old := b.settled(f)[0].ID
+	good := f.Process
+	f.Revision = "2"
+	f.Process.Args = append(f.Process.Args[:1:1], "deaf", "sleep 1h")
+	f.Boot = b.Settle
+	b.apply(f)
+	b.eventually("a crash of the new for want of a listener, the old up", func(o driver.Observation) bool {
+		list := instances(o, f.ID)
+		failed := slices.ContainsFunc(list, func(i driver.Instance) bool {
+			return i.Revision == "2" && i.State == driver.Crashed && i.LastExit != nil && i.LastExit.Code == 137
+		})
+		return failed && slices.ContainsFunc(list, func(i driver.Instance) bool { return i.ID == old && i.State == driver.Up })
+	})
+	if _, err := b.ask(f, "hello"); err != nil {
+		b.Errorf("the old instance does not answer: %v", err)
+	}
+	f.Revision, f.Process, f.Boot = "3", good, b.Patience
+	b.apply(f)
+	b.settled(f)
 }
 
 func stopsInstance(b *bench) {
