@@ -155,6 +155,10 @@ func (broken) Egress(context.Context, string) ([]string, error) {
 	return nil, errors.New("dial 10.9.8.7: refused")
 }
 
+func (broken) Disk(context.Context, string) (used, size int64, err error) {
+	return 0, 0, errors.New("the engine is away")
+}
+
 func TestPanicIsAnswered(t *testing.T) {
 	a := &api{cfg: Config{Log: slog.New(slog.DiscardHandler), Now: time.Now}, origin: http.NewCrossOriginProtection()}
 	w := httptest.NewRecorder()

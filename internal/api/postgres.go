@@ -35,7 +35,16 @@ func getDatabase(c *call) (Answer, error) {
 		return Answer{}, fault.New(fault.NotFound, "The database is not provisioned yet.")
 	}
 	_, plan := planOf(x.Service, x.Plan)
-	return ok(view.OfDatabase(x.Addon, plan), nil)
+	out := view.OfDatabase(x.Addon, plan)
+	if c.cfg.Network != nil {
+		used, size, err := c.cfg.Network.Disk(c.ctx, x.Volume)
+		if err != nil { // the rest is true all the same
+			c.log.Warn("usage of a database's disk is not known", "addon", x.ID, "error", err)
+		} else {
+			out = out.WithDisk(used, size)
+		}
+	}
+	return ok(out, nil)
 }
 
 func getWaitStatus(c *call) (Answer, error) {

@@ -123,6 +123,10 @@ func (parts) Export(_ context.Context, _ control.By, x Export, begin func(string
 
 func (parts) Egress(context.Context, string) ([]string, error) { return []string{"192.0.2.7"}, nil }
 
+func (parts) Disk(context.Context, string) (used, size int64, err error) {
+	return 1 << 30, 2 << 30, nil
+}
+
 // certificate makes a certificate and key for www.example.org, as they are
 // written in JSON.
 func (w *world) certificate() {

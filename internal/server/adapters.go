@@ -8,6 +8,7 @@ import (
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/shell"
 )
@@ -49,6 +50,20 @@ func (a *adapters) Egress(ctx context.Context, space string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// Disk implements api.Network.
+func (a *adapters) Disk(ctx context.Context, volume string) (used, size int64, err error) {
+	o, err := a.driver.Observe(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, v := range o.Volumes {
+		if v.ID == volume {
+			return v.Used, v.Bytes, nil
+		}
+	}
+	return 0, 0, fault.New(fault.NotFound, "There is no volume %s.", volume)
 }
 
 // live gives the output of a release phase that runs now, nil if none does.

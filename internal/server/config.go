@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -49,7 +50,8 @@ type Config struct {
 	PassphraseFile string `json:"passphrase_file"`
 	// Images holds the archives of the platform's images; default Data/images.
 	Images string `json:"images"`
-	// Build is how build containers reach package registries.
+	// Build is how builds reach package registries, and what bounds pushes and
+	// builds.
 	Build BuildConfig `json:"build"`
 	// Version of the program.
 	Version string `json:"-"`
@@ -57,7 +59,7 @@ type Config struct {
 	given secret.Value // the passphrase, once it was read
 }
 
-// BuildConfig is how build containers reach package registries.
+// BuildConfig is how builds reach package registries, and their bounds.
 type BuildConfig struct {
 	// Registry is the npm registry's address; "" = npm's own default.
 	Registry string `json:"registry"`
@@ -73,6 +75,46 @@ type BuildConfig struct {
 	// Buildpacks is a directory of the operator's own buildpacks, each a
 	// directory that apps name it by; "" = none.
 	Buildpacks string `json:"buildpacks"`
+
+	// Timeout ends a build: a duration such as "15m", the default.
+	Timeout string `json:"timeout"`
+	// PushMiB is the most that one push may send; default 512.
+	PushMiB int64 `json:"push_mib"`
+	// SourceMiB and SlugMiB bound the unpacked source and what is left after
+	// the build; default 1024 each.
+	SourceMiB int64 `json:"source_mib"`
+	SlugMiB   int64 `json:"slug_mib"`
+	// ScratchMiB is the disk that a build has; default 4096.
+	ScratchMiB int64 `json:"scratch_mib"`
+	// MemoryMiB is the memory that a build has; default 2048.
+	MemoryMiB int64 `json:"memory_mib"`
+	// LogKiB is how much of a build's output is shown and kept; default 8192.
+	LogKiB int64 `json:"log_kib"`
+}
+
+// timeout is Timeout as a duration, 0 = the default.
+func (c BuildConfig) timeout() (time.Duration, error) {
+	if c.Timeout == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(c.Timeout)
+	if err != nil || d <= 0 {
+		return 0, fault.New(fault.Invalid, "build.timeout: %q is not a duration such as \"15m\"", c.Timeout)
+	}
+	return d, nil
+}
+
+// check refuses bounds that would not be any.
+func (c BuildConfig) check() error {
+	for name, n := range map[string]int64{
+		"push_mib": c.PushMiB, "source_mib": c.SourceMiB, "slug_mib": c.SlugMiB, "scratch_mib": c.ScratchMiB, "memory_mib": c.MemoryMiB, "log_kib": c.LogKiB,
+	} {
+		if n < 0 || n > 1<<30 {
+			return fault.New(fault.Invalid, "build.%s: %d is not a bound", name, n)
+		}
+	}
+	_, err := c.timeout()
+	return err
 }
 
 func (c *Config) defaults() error {
@@ -99,6 +141,9 @@ func (c *Config) defaults() error {
 	}
 	if c.MasterKeyFrom != FromFile && c.MasterKeyFrom != FromPassphrase {
 		return fault.New(fault.Invalid, "master_key_from: %q is neither \"file\" nor \"passphrase\"", c.MasterKeyFrom)
+	}
+	if err := c.Build.check(); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(c.Bastion)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/deploy"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/image"
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -173,7 +174,14 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 			return nil, fault.Wrap(fault.Invalid, err, "build.ca_file: %s cannot be read", p.cfg.Build.CAFile)
 		}
 	}
+	bounds := p.cfg.Build
+	timeout, err := bounds.timeout()
+	if err != nil {
+		return nil, err
+	}
 	builder, err := build.New(p.driver, build.Config{
+		Timeout: timeout, MaxSource: bounds.SourceMiB << 20, MaxSlug: bounds.SlugMiB << 20, ScratchBytes: bounds.ScratchMiB << 20,
+		MaxLog: bounds.LogKiB << 10, Limits: driver.Limits{MemoryBytes: bounds.MemoryMiB << 20},
 		WorkDir: work, BaseArchive: p.cfg.imagePath("base"), BuildImage: buildImage, Key: key,
 		BuilderID: "https://strongroom.dev/builder/" + p.installation.ID, Registry: registry, BuildpackDir: p.cfg.Build.Buildpacks, Log: p.log,
 	})
@@ -194,7 +202,7 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 	if err := d.deployer.Recover(ctx); err != nil {
 		return nil, err
 	}
-	return git.New(git.Config{Root: p.cfg.serverPath("git"), Log: p.log}, d.deployer, d.deployer)
+	return git.New(git.Config{Root: p.cfg.serverPath("git"), MaxPush: bounds.PushMiB << 20, Log: p.log}, d.deployer, d.deployer)
 }
 
 // caches are the volumes that the apps' builds keep things in.

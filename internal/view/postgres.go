@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
 )
@@ -47,6 +48,24 @@ func OfDatabase(a *document.Addon, plan PlanInfo) Database {
 	line("Credentials", fmt.Sprint(len(a.Roles)))
 	line("Holds ePHI", a.EPHI)
 	return out
+}
+
+// WithDisk adds how full the disk is. Near its end a database takes no writes
+// any more (internal/postgres/guard.sh).
+func (d Database) WithDisk(used, size int64) Database {
+	if size <= 0 {
+		return d
+	}
+	const gib = 1 << 30
+	text := fmt.Sprintf("%.2f of %.2f GB used (%d%%)", float64(used)/gib, float64(size)/gib, used*100/size)
+	switch left := size - used; {
+	case left < size/20:
+		text += ", full: writes are refused until there is room"
+	case left < size/6:
+		text += ", nearly full: writes will be refused"
+	}
+	d.Info = append(slices.Clone(d.Info), Info{Name: "Disk", Values: []string{text}})
+	return d
 }
 
 func databaseStatus(a *document.Addon) string {

@@ -130,6 +130,10 @@ func (p parts) Open(_ context.Context, _ control.By, q api.LogQuery) (string, er
 
 func (parts) Egress(context.Context, string) ([]string, error) { return []string{"192.0.2.7"}, nil }
 
+func (parts) Disk(context.Context, string) (used, size int64, err error) {
+	return 1 << 30, 2 << 30, nil
+}
+
 // logStream serves one line as the real one does.
 func logStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
