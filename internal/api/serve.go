@@ -51,6 +51,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	mux := newMux(Routes(), a.serve, a.unknown)
 	mux.HandleFunc("GET "+streamsPath+"{kind}/{id}", a.serveStream)
+	mux.HandleFunc("GET "+buildpacksPath+"{name}", a.serveBuildpack)
 	if cfg.LogStream != nil {
 		mux.Handle("/log-streams/", cfg.LogStream)
 	}

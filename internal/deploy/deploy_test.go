@@ -199,6 +199,7 @@ func TestPush(t *testing.T) {
 	l := newLab(t, nil)
 	const canary = "CANARY-config"
 	l.Do(&config.Set{App: "clinic", Values: map[string]*secret.Value{"NPM_TOKEN": commandtest.Value(canary)}}, l.As("dev"))
+	l.Do(&apps.SetBuildpacks{Identity: "clinic", Buildpacks: []string{"nodejs", "ours"}}, l.As("dev"))
 	commit := l.commit("package.json")
 	before := l.Size()
 	out, err := l.push("clinic", "dev")
@@ -213,6 +214,9 @@ func TestPush(t *testing.T) {
 	}
 	if in := l.builder.in; in.Commit != commit || in.App != l.IDs["app:clinic"] || in.Space != buildSpace || !slices.Contains(l.builder.files, "package.json") {
 		t.Errorf("built %+v of %v", in, l.builder.files)
+	}
+	if got := l.builder.in.Buildpacks; !slices.Equal(got, []string{"heroku/nodejs", "ours"}) {
+		t.Errorf("built with %q", got)
 	}
 	env := map[string]string{}
 	for _, e := range l.builder.in.Env {

@@ -387,3 +387,12 @@ func Hostnames(list []Domain) []string {
 
 // AppDetails adds what it refers to to an app that a command gave.
 func (r *Reader) AppDetails(a *document.App) (App, error) { return r.app(a) }
+
+// Buildpacks are those set on an app; none is no list yet, or an empty one.
+func (r *Reader) Buildpacks(a App) ([]string, error) {
+	list, err := known[*document.BuildpackList](r, a.ID)
+	if err != nil || list == nil {
+		return nil, err
+	}
+	return list.URLs, nil
+}

@@ -111,6 +111,7 @@ func TestSchema(t *testing.T) {
 		{"domain", view.OfDomain(&document.Domain{Base: base(), Hostname: "www.example.org"}, w.app, "clinic.apps.localhost", endpoint)},
 		{"domain", view.OfDomain(&document.Domain{Base: base(), Hostname: "clinic.apps.localhost", Default: true}, w.app, "", nil)},
 		{"sni-endpoint", view.OfEndpoint(endpoint, w.app, []string{uuid.NewString()})},
+		{"[]buildpack-installation", view.OfBuildpacks([]string{"heroku/nodejs", "https://github.com/x/y.git#v1"})},
 		{"app-feature", site.OfFeature("app", view.FeatureInfo{Name: "preboot"}, true)},
 		{"add-on", site.OfAddon(w.addon, view.AddonContext{App: w.app, Team: w.team, Plan: plan, Service: service}, nil)},
 		{"add-on-attachment", site.OfAttachment(attachment, attached, nil)},

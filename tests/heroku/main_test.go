@@ -209,7 +209,7 @@ func (h *host) env() []string {
 	env := []string{
 		"PATH=" + filepath.Dir(program(h.t)) + ":" + os.Getenv("PATH"), "HOME=" + h.home, "LANG=C.UTF-8", "TERM=dumb", "TZ=UTC", "NO_COLOR=1", "FORCE_COLOR=0",
 		"HEROKU_HOST=" + h.url, "HEROKU_DATA_HOST=localhost", "HEROKU_GIT_HOST=" + h.origin, "HEROKU_PARTICLEBOARD_URL=" + h.url,
-		"HEROKU_LOGIN_HOST=" + h.url, "DISABLE_TELEMETRY=true", "HEROKU_SKIP_NEW_VERSION_CHECK=true", "NODE_EXTRA_CA_CERTS=" + h.ca,
+		"HEROKU_LOGIN_HOST=" + h.url, "HEROKU_BUILDPACK_REGISTRY_URL=" + h.url, "DISABLE_TELEMETRY=true", "HEROKU_SKIP_NEW_VERSION_CHECK=true", "NODE_EXTRA_CA_CERTS=" + h.ca,
 	}
 	if h.who != "" {
 		env = append(env, "HEROKU_API_KEY="+h.Tokens[h.who])

@@ -82,6 +82,16 @@ func TestApps(t *testing.T) {
 	h.run("features:disable", "http-session-affinity", "-a", "gate").ok()
 	h.recorded("admin app.feature ok", "admin app.feature ok")
 
+	h.run("buildpacks", "-a", "gate").ok("has no Buildpacks")
+	h.run("buildpacks:set", "heroku/nodejs", "-a", "gate").ok("will use heroku/nodejs")
+	h.run("buildpacks:add", "--index", "1", "https://github.com/x/first.git", "-a", "gate").ok("1. https://github.com/x/first.git", "2. heroku/nodejs")
+	h.run("buildpacks:add", "urn:buildpack:ours", "-a", "gate").ok("3. ours")
+	h.run("buildpacks:remove", "heroku/nodejs", "-a", "gate").ok("2. ours")
+	h.run("buildpacks:set", "some/other", "-a", "gate").fails("no such buildpack")
+	h.run("buildpacks", "-a", "gate").ok("https://github.com/x/first.git", "ours")
+	h.run("buildpacks:clear", "-a", "gate").ok("detect buildpacks normally")
+	h.recorded("admin app.buildpacks ok", "admin app.buildpacks ok", "admin app.buildpacks ok", "admin app.buildpacks ok", "admin app.buildpacks ok", "admin config.read ok")
+
 	repo := t.TempDir()
 	if out, err := exec.Command("git", "init", "-q", repo).CombinedOutput(); err != nil {
 		t.Fatalf("git init: %v %s", err, out)

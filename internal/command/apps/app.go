@@ -245,6 +245,13 @@ func (c *Destroy) Decide(v store.View, _ control.By, _ time.Time, d *control.Dec
 	}
 	d.Delete(document.KindApp, c.App.ID)
 	d.Delete(document.KindConfig, c.App.ID)
+	list, err := v.Get(document.KindBuildpackList, c.App.ID)
+	if err != nil {
+		return err
+	}
+	if list != nil {
+		d.Delete(document.KindBuildpackList, c.App.ID)
+	}
 	for _, kind := range owned {
 		docs, err := v.Find(kind, "app", c.App.ID)
 		if err != nil {
