@@ -83,6 +83,9 @@ type Driver interface {
 	// Logs streams log lines as newline-delimited JSON LogLine values, oldest
 	// first; with Follow until ctx ends or the reader is closed.
 	Logs(ctx context.Context, query LogQuery) (io.ReadCloser, error)
+	// RemoveLogs deletes all lines of a space, for when the space is removed
+	// for good. An unknown id is not an error.
+	RemoveLogs(ctx context.Context, space string) error
 }
 
 // Capabilities of an engine.

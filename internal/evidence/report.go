@@ -119,7 +119,7 @@ var Definitions = []Definition{
 		Name: "space-changes", Title: "Changes of spaces",
 		Says:    "Spaces made and destroyed, and who may connect to them.",
 		Covers:  "every entry in the period that changed a space in scope, its apps' domains or certificates",
-		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.destroy", "space.gone", "app.create", "app.update", "app.destroy", "domain.add", "domain.update", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
+		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.destroy", "space.gone", "space.dispose", "app.create", "app.update", "app.destroy", "app.dispose", "domain.add", "domain.update", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
 		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
 			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}),
 	},

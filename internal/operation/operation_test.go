@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/blob"
+	"github.com/strongroom/strongroom/internal/build/git"
 	"github.com/strongroom/strongroom/internal/command/addons"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
@@ -35,6 +36,8 @@ import (
 type lab struct {
 	*reconciletest.Lab
 	blobs    *blob.Store
+	git      *git.Handler
+	code     string // where repositories lie
 	jobs     *jobs
 	runner   *operation.Runner
 	parallel int
@@ -66,9 +69,18 @@ func newLab(t *testing.T) *lab {
 	if l.blobs, err = blob.Open(filepath.Join(l.Dir, "blobs"), l.Keyring); err != nil {
 		t.Fatal(err)
 	}
+	l.code = filepath.Join(l.Dir, "git")
+	if l.git, err = git.New(git.Config{Root: l.code}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
 	l.App("clinic", "ward")
 	l.Settle()
-	t.Cleanup(l.halt)
+	t.Cleanup(func() {
+		l.halt()
+		if err := l.git.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return l
 }
 
@@ -78,7 +90,7 @@ func (l *lab) start() {
 	p := l.Processes()
 	p.Store = l.jobs
 	l.runner = operation.New(operation.Config{
-		Processes: p, Kernel: l.Kernel, Driver: l.Engine, Blobs: l.blobs, Log: slog.New(slog.NewTextHandler(l.Log, nil)), Now: l.Now, Parallel: l.parallel,
+		Processes: p, Kernel: l.Kernel, Driver: l.Engine, Blobs: l.blobs, Repositories: l.git, Log: slog.New(slog.NewTextHandler(l.Log, nil)), Now: l.Now, Parallel: l.parallel,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -420,13 +432,13 @@ func TestMoot(t *testing.T) {
 	create := &addons.Create{App: "intake", Plan: "heroku-postgresql"}
 	l.Do(create, l.As("root"))
 	l.Do(&addons.Provisioned{ID: create.Addon.ID, Image: l.Image}, commandtest.Platform)
-	if n := len(l.left()); n != 4 {
+	if n := len(l.left()); n != 5 { // the fifth disposes of what the first clinic left
 		t.Fatalf("%d jobs", n)
 	}
 	before := l.Size()
 	l.start()
 	l.done()
-	if n := l.Engine.Count("StartTask"); n != 0 || l.Size() != before {
+	if n := l.Engine.Count("StartTask"); n != 0 || !slices.Equal(commandtest.Actions(l.Since(before)), []string{"app.dispose"}) {
 		t.Errorf("%d tasks were started, %v", n, l.Since(before))
 	}
 }

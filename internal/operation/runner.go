@@ -1,5 +1,6 @@
 // Package operation does the long work that a recorded decision asked for: the
-// release phase, setting up and disposing of databases, one-off dynos.
+// release phase, setting up and disposing of databases, one-off dynos, removing
+// what destroyed apps and spaces leave.
 //
 // Invariants: a job is in the database from the entry that asked for it until
 // it is done, so it goes on after a crash; it is done at least once, so every
@@ -20,6 +21,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -34,8 +36,10 @@ type Config struct {
 	Kernel *control.Kernel
 	Driver driver.Driver
 	Blobs  *blob.Store
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Repositories are removed with their apps.
+	Repositories Repositories
+	Log          *slog.Logger
+	Now          func() time.Time
 	// Parallel bounds the jobs that run at once (default 8). One-off dynos and
 	// stops are not counted: the first may run for a day, the second must not
 	// wait for them.
@@ -222,6 +226,10 @@ func (r *Runner) do(ctx context.Context, j store.Job) error {
 		return r.cfg.Driver.StopTask(ctx, j.Ref)
 	case sessions.JobTask:
 		return r.task(ctx, j)
+	case apps.JobDispose:
+		return r.disposeApp(ctx, j)
+	case spaces.JobDispose:
+		return r.disposeSpace(ctx, j)
 	}
 	return fmt.Errorf("a job of an unknown kind: %q", j.Kind)
 }

@@ -50,6 +50,18 @@ func newDeploys(p *parts) (*deploys, error) {
 	return d, nil
 }
 
+// repositories are removed by the git handler, which is not there at once.
+type repositories struct{ p *parts }
+
+// Remove implements operation.Repositories.
+func (r repositories) Remove(ctx context.Context, app string) error {
+	h := r.p.deploys.ready.Load()
+	if h == nil {
+		return fault.New(fault.Unavailable, "builds are not ready yet")
+	}
+	return h.Remove(ctx, app)
+}
+
 // imageNames are the platform's own images.
 var imageNames = []string{"base", "build", "postgres"}
 

@@ -172,7 +172,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Recorder: p.recorder, Log: p.log, Now: time.Now,
 	})
 	p.runner = operation.New(operation.Config{
-		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Blobs: p.blobs, Log: p.log, Now: time.Now,
+		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Blobs: p.blobs, Repositories: repositories{p}, Log: p.log, Now: time.Now,
 	})
 	p.loop = reconcile.New(reconcile.Config{
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,

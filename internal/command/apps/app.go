@@ -243,6 +243,7 @@ func (c *Destroy) Decide(v store.View, _ control.By, _ time.Time, d *control.Dec
 			return fault.New(fault.Conflict, "The app has the add-on %s, which holds data. Destroy that first: heroku addons:destroy %s -a %s", a.Name, a.Name, c.App.Name)
 		}
 	}
+	d.Job(JobDispose, c.App.ID)
 	d.Delete(document.KindApp, c.App.ID)
 	d.Delete(document.KindConfig, c.App.ID)
 	list, err := v.Get(document.KindBuildpackList, c.App.ID)

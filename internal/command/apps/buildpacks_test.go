@@ -14,7 +14,9 @@ import (
 func TestSetBuildpacks(t *testing.T) {
 	w := commandtest.New(t, commandtest.Noon)
 	a := create(w, "intake", "ward", "dev")
-	set := func(list ...string) *apps.SetBuildpacks { return &apps.SetBuildpacks{Identity: "intake", Buildpacks: list} }
+	set := func(list ...string) *apps.SetBuildpacks {
+		return &apps.SetBuildpacks{Identity: "intake", Buildpacks: list}
+	}
 	w.Do(set("nodejs", "https://github.com/x/y.git#v1", "ours"), w.As("dev"))
 	want := []string{"heroku/nodejs", "https://github.com/x/y.git#v1", "ours"}
 	if got := commandtest.Get[*document.BuildpackList](w, a.ID); !slices.Equal(got.URLs, want) || got.Within() != w.IDs["space:ward"] {

@@ -244,6 +244,7 @@ func (c *Gone) Aim(v store.View) (control.Aim, error) {
 func (c *Gone) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	d.Delete(document.KindSpace, c.ID)
 	d.Note("key", "destroyed")
+	d.Job(JobDispose, c.ID)
 	d.DestroyKeys = append(d.DestroyKeys, c.ID)
 	return nil
 }

@@ -102,6 +102,7 @@ type Logs interface {
 	Write(ctx context.Context, line spool.Line) error
 	Streams(ctx context.Context) ([]spool.Stream, error)
 	Logs(ctx context.Context, query driver.LogQuery) (io.ReadCloser, error)
+	RemoveSpace(ctx context.Context, space string) error
 }
 
 // Driver is the engine. Open makes it.

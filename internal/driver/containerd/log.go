@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/spool"
 )
 
@@ -15,6 +16,17 @@ func (d *Driver) Logs(ctx context.Context, q driver.LogQuery) (io.ReadCloser, er
 		return nil, err
 	}
 	return d.cfg.Logs.Logs(ctx, q)
+}
+
+// RemoveLogs implements driver.Driver.
+func (d *Driver) RemoveLogs(ctx context.Context, space string) error {
+	if err := driver.CheckID("space", space); err != nil {
+		return err
+	}
+	if d.knownSpace(space) == nil {
+		return fault.New(fault.Conflict, "The space %s is still there.", space)
+	}
+	return d.cfg.Logs.RemoveSpace(ctx, space)
 }
 
 // saidAtOnce is how many of the platform's lines may wait for spool.

@@ -126,6 +126,12 @@ func removesSpace(b *bench) {
 	_, err := b.driver.StartTask(b.Context(), t)
 	b.must("start task", err)
 	v := b.newVolume()
+	said := b.task("say kept")
+	said.Attach = false
+	_, err = b.driver.StartTask(b.Context(), said)
+	b.must("start task", err)
+	b.wantLog(said.Labels.App, "kept")
+	b.wantFault("remove the logs of a space that is there", b.driver.RemoveLogs(b.Context(), b.space.ID), fault.Conflict)
 
 	b.must("remove space", b.driver.RemoveSpace(b.Context(), b.space.ID))
 	b.must("remove it again", b.driver.RemoveSpace(b.Context(), b.space.ID))
@@ -142,6 +148,19 @@ func removesSpace(b *bench) {
 	if !slices.ContainsFunc(o.Volumes, func(seen driver.ObservedVolume) bool { return seen.ID == v.ID }) {
 		b.Error("its volume went with it")
 	}
+
+	// Its log outlives it until it is removed.
+	for _, want := range []bool{true, false} {
+		b.must("make the space again", b.driver.EnsureSpace(b.Context(), b.space))
+		lines := texts(b.query(driver.LogQuery{App: said.Labels.App, Lines: 1000, Source: "app"}))
+		if slices.Contains(lines, "kept") != want {
+			b.Errorf("the log has %q", lines)
+		}
+		b.must("remove space", b.driver.RemoveSpace(b.Context(), b.space.ID))
+		b.must("remove logs", b.driver.RemoveLogs(b.Context(), b.space.ID))
+	}
+	b.must("remove the logs of an unknown space", b.driver.RemoveLogs(b.Context(), uuid.NewString()))
+	b.wantFault("remove the logs of no space", b.driver.RemoveLogs(b.Context(), "../x"), fault.Invalid)
 }
 
 type entry struct {

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/driver/pipe"
+	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // maxLine is the longest text of a line.
@@ -66,6 +68,20 @@ func (d *Driver) Logs(ctx context.Context, q driver.LogQuery) (io.ReadCloser, er
 	})
 	go d.follow(ctx, q, out, past, last)
 	return out, nil
+}
+
+// RemoveLogs implements driver.Driver.
+func (d *Driver) RemoveLogs(_ context.Context, space string) error {
+	if err := driver.CheckID("space", space); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.spaces[space] != nil {
+		return fault.New(fault.Conflict, "The space %s is still there.", space)
+	}
+	d.lines = slices.DeleteFunc(d.lines, func(l line) bool { return l.space == space })
+	return nil
 }
 
 // past returns the lines that a query begins with, and the id of the newest.

@@ -123,6 +123,11 @@ func (c *Client) RemoveSpace(ctx context.Context, id string) error {
 	return c.tell(ctx, "remove-space", byID{id})
 }
 
+// RemoveLogs implements driver.Driver.
+func (c *Client) RemoveLogs(ctx context.Context, space string) error {
+	return c.tell(ctx, "remove-logs", byID{space})
+}
+
 // ImportImage implements driver.Driver.
 func (c *Client) ImportImage(ctx context.Context, archive io.Reader) (string, error) {
 	resp, err := c.send(ctx, "import-image", nil, io.NopCloser(archive))

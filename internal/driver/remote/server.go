@@ -99,6 +99,7 @@ func Handler(d driver.Driver, log *slog.Logger) http.Handler {
 		"observe":         call(func(ctx context.Context, _ none) (driver.Observation, error) { return d.Observe(ctx) }),
 		"ensure-space":    do(d.EnsureSpace),
 		"remove-space":    do(func(ctx context.Context, v byID) error { return d.RemoveSpace(ctx, v.ID) }),
+		"remove-logs":     do(func(ctx context.Context, v byID) error { return d.RemoveLogs(ctx, v.ID) }),
 		"ensure-volume":   do(d.EnsureVolume),
 		"lock-volume":     do(func(ctx context.Context, v byID) error { return d.LockVolume(ctx, v.ID) }),
 		"destroy-volume":  call(func(ctx context.Context, v byID) (driver.Disposal, error) { return d.DestroyVolume(ctx, v.ID) }),
