@@ -73,7 +73,7 @@ var contracts = []contract{
 		who: []string{"internal/command/..."},
 		only: []string{
 			"internal/command/...", "internal/authz", "internal/control", "internal/document", "internal/fault", "internal/ledger",
-			"internal/secret", "internal/store",
+			"internal/packref", "internal/secret", "internal/store",
 		},
 		noStd: noIO,
 		why:   "a command decides inside the writer's transaction: what it did itself could not be undone with it",

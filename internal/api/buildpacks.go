@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/strongroom/strongroom/internal/build/buildpack"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/packref"
 	"github.com/strongroom/strongroom/internal/query"
 	"github.com/strongroom/strongroom/internal/view"
 )
@@ -55,8 +55,8 @@ const buildpacksPath = "/buildpacks/"
 
 func (a *api) serveBuildpack(w http.ResponseWriter, r *http.Request) {
 	c := a.call(Route{Method: r.Method}, w, r)
-	ref, err := buildpack.Parse(r.PathValue("name"))
-	if err != nil || ref.Kind != buildpack.BuiltIn {
+	ref, err := packref.Parse(r.PathValue("name"))
+	if err != nil || ref.Kind != packref.BuiltIn {
 		c.fail(fault.New(fault.NotFound, "Couldn't find that buildpack."))
 		return
 	}

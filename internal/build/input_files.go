@@ -12,6 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/build/buildpack"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/image"
+	"github.com/strongroom/strongroom/internal/packref"
 )
 
 // epoch is the time of every file in a build and in an app's layer, so that
@@ -49,21 +50,21 @@ func (b *Builder) inputFiles(in Input, p plan) ([]image.Entry, []BuildpackUsed, 
 	return append(entries, image.File("order", 0o644, UID, []byte(order.String()))), used, nil
 }
 
-func nameOf(ref buildpack.Ref) string {
-	if ref.Kind == buildpack.Git {
+func nameOf(ref packref.Ref) string {
+	if ref.Kind == packref.Git {
 		return ref.URL
 	}
 	return ref.Name
 }
 
 // buildpackFiles returns a buildpack's files, unless the container fetches it.
-func (b *Builder) buildpackFiles(i int, ref buildpack.Ref) (BuildpackUsed, []image.Entry, error) {
+func (b *Builder) buildpackFiles(i int, ref packref.Ref) (BuildpackUsed, []image.Entry, error) {
 	used := BuildpackUsed{Name: ref.String(), URL: ref.URL}
 	var files fs.FS
 	switch ref.Kind {
-	case buildpack.Git:
+	case packref.Git:
 		return used, nil, nil
-	case buildpack.Directory:
+	case packref.Directory:
 		dir := filepath.Join(b.config.BuildpackDir, ref.Name)
 		if info, err := os.Stat(dir); b.config.BuildpackDir == "" || err != nil || !info.IsDir() {
 			return used, nil, fault.New(fault.Invalid, "There is no buildpack %q on this platform. Give the https URL of its git repository.", ref.Name)
@@ -83,7 +84,7 @@ func (b *Builder) buildpackFiles(i int, ref buildpack.Ref) (BuildpackUsed, []ima
 	return used, entries, err
 }
 
-func copyBuildpack(to string, ref buildpack.Ref, files fs.FS) ([]image.Entry, error) {
+func copyBuildpack(to string, ref packref.Ref, files fs.FS) ([]image.Entry, error) {
 	entries := []image.Entry{image.Directory(to, 0o755, UID)}
 	var total int64
 	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/strongroom/strongroom/internal/build/buildpack"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/packref"
 )
 
 // plan is what the source says that it wants, checked before anything runs.
 type plan struct {
 	procfile   Procfile
 	manifest   AppJSON
-	buildpacks []buildpack.Ref
+	buildpacks []packref.Ref
 	detect     bool // buildpacks are those to ask, not those to use
 	submodules bool
 }
@@ -90,13 +90,13 @@ func (p *plan) chooseBuildpacks(wanted []string) error {
 		wanted = p.manifest.Buildpacks
 	}
 	if len(wanted) == 0 {
-		wanted, p.detect = buildpack.BuiltIns(), true
+		wanted, p.detect = packref.BuiltIns(), true
 	}
 	if len(wanted) > maxBuildpacks {
 		return fault.New(fault.TooLarge, "The app has more than %d buildpacks.", maxBuildpacks)
 	}
 	for _, name := range wanted {
-		ref, err := buildpack.Parse(name)
+		ref, err := packref.Parse(name)
 		if err != nil {
 			return err
 		}

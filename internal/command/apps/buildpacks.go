@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
-	"github.com/strongroom/strongroom/internal/build/buildpack"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/packref"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -46,7 +46,7 @@ func (c *SetBuildpacks) Decide(_ store.View, _ control.By, _ time.Time, d *contr
 	}
 	c.List = &document.BuildpackList{Base: document.Base{ID: c.app.ID}, App: c.app.ID, Space: c.app.Space, URLs: []string{}}
 	for _, b := range c.Buildpacks {
-		ref, err := buildpack.Parse(b)
+		ref, err := packref.Parse(b)
 		if err != nil {
 			return err
 		}
