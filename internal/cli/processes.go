@@ -129,7 +129,10 @@ func platform(cfg settings, config string, passphrase []*os.File) ([]supervise.S
 	if config, err = filepath.Abs(config); err != nil {
 		return nil, err
 	}
-	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LANG=C.UTF-8"}
+	env := []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LANG=C.UTF-8",
+		"GOGC=50", // at rest they hold little, and what is left to collect would be most of their memory
+	}
 	if v := os.Getenv("GODEBUG"); v != "" {
 		env = append(env, "GODEBUG="+v)
 	}

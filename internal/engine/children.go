@@ -9,6 +9,11 @@ import (
 	"github.com/strongroom/strongroom/internal/supervise"
 )
 
+// collect has a Go runtime collect at a quarter more than what is alive, instead
+// of at twice as much: these processes hold little and do so at rest, so what
+// would be left to collect is most of their memory, and collecting is cheap.
+const collect = "GOGC=25"
+
 // output is where a child's own log goes.
 func (e *engine) output(name string) string {
 	return filepath.Join(e.cfg.engineData(), name+".log")
@@ -17,7 +22,7 @@ func (e *engine) output(name string) string {
 // containerdSpec keeps the shims, which hold the containers, out of its end.
 func (e *engine) containerdSpec(daemon containerd.Daemon, args []string) supervise.Spec {
 	return supervise.Spec{
-		Name: "containerd", Args: args, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Name: "containerd", Args: args, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", collect},
 		Output: e.output("containerd"), Probe: supervise.ProbeSocket(daemon.Socket), KeepDescendants: true, OOMScoreAdj: -900,
 		Umask: 0o022, // containers reach their root file system through its directories
 	}
@@ -27,7 +32,7 @@ func (e *engine) spoolSpec() supervise.Spec {
 	run := filepath.Join(e.cfg.Run, "spool")
 	control := filepath.Join(run, "supervise.sock")
 	return supervise.Spec{
-		Name: "spool", Args: spoolArgs{Dir: e.cfg.logData(), Run: run, Control: control}.line(e.cfg.Program),
+		Name: "spool", Args: spoolArgs{Dir: e.cfg.logData(), Run: run, Control: control}.line(e.cfg.Program), Env: []string{collect},
 		UID: e.cfg.SpoolUID, GID: e.cfg.SpoolUID, Output: e.output("spool"), NoNewPrivs: true, OOMScoreAdj: -900,
 		Listen:  []supervise.Listen{{Network: "unix", Address: e.cfg.spoolSocket(), Mode: 0o600}},
 		Control: control, Build: e.build,
@@ -49,7 +54,7 @@ func (e *engine) edgeSpec() supervise.Spec {
 		listen = append(listen, supervise.Listen{Network: "tcp", Address: e.cfg.HTTP})
 	}
 	return supervise.Spec{
-		Name: "edge", Args: edgeArgs{Table: filepath.Join(run, "table.json"), Control: control, Redirect: e.cfg.HTTP != ""}.line(e.cfg.Program),
+		Name: "edge", Args: edgeArgs{Table: filepath.Join(run, "table.json"), Control: control, Redirect: e.cfg.HTTP != ""}.line(e.cfg.Program), Env: []string{collect},
 		UID: e.cfg.EdgeUID, GID: e.cfg.EdgeUID, Output: e.output("edge"), NoNewPrivs: true, OOMScoreAdj: -500,
 		Listen: listen, Control: control, Build: e.build,
 	}
@@ -72,7 +77,7 @@ func (e *engine) routerSpec(g containerd.Gate, access *os.File) supervise.Spec {
 	uid := RouterUID + g.Index
 	control := filepath.Join(e.cfg.routers(), g.Space, "supervise.sock")
 	return supervise.Spec{
-		Name: routerName(g.Space), Args: routerArgs{Space: g.Space, Edge: e.cfg.EdgeUID, Control: control}.line(e.cfg.Program),
+		Name: routerName(g.Space), Args: routerArgs{Space: g.Space, Edge: e.cfg.EdgeUID, Control: control}.line(e.cfg.Program), Env: []string{collect},
 		UID: uid, GID: uid, NetNS: g.NetNS, Output: e.output(routerName(g.Space)), NoNewPrivs: true,
 		Files: []*os.File{access},
 		Listen: []supervise.Listen{
