@@ -114,7 +114,7 @@ func (d *Desk) settle(ctx context.Context) {
 	}
 	for id, c := range closes {
 		if r := sealed[id]; r != nil && c.Recording == nil {
-			c.Recording = recordingBlob(r)
+			attach(c, r)
 		}
 		if err := d.close(ctx, c); err != nil {
 			delete(sealed, id) // it stays with the session's end

@@ -177,7 +177,7 @@ func (d *Desk) ended(ctx context.Context, p Offer, s *document.Session, end gate
 	defer d.owed.done(s.ID)
 	c := &sessions.Close{ID: s.ID, ExitCode: &code, Bytes: end.In + end.Out, Why: end.Reason}
 	if end.Recording != nil {
-		c.Recording = recordingBlob(end.Recording)
+		attach(c, end.Recording)
 	} else {
 		d.owed.recording()
 	}
@@ -186,9 +186,16 @@ func (d *Desk) ended(ctx context.Context, p Offer, s *document.Session, end gate
 	return err
 }
 
-func recordingBlob(s *recording.Sealed) *ledger.Blob {
-	return &ledger.Blob{SHA256: s.Ref.SHA256, Size: s.Ref.Size, MediaType: recording.MediaType, Role: "recording"}
+// attach names the recording in the session's end, and says if it was altered or
+// torn in a way that no crash does: an auditor must not take it for whole.
+func attach(c *sessions.Close, s *recording.Sealed) {
+	c.Recording = &ledger.Blob{SHA256: s.Ref.SHA256, Size: s.Ref.Size, MediaType: recording.MediaType, Role: "recording"}
+	if s.Damaged {
+		c.Why += damaged
+	}
 }
+
+const damaged = "; its recording was damaged, only what precedes that is kept"
 
 // close records the end of a session. What the ledger does not take now it is
 // given again by Run.
@@ -251,7 +258,8 @@ func (d *Desk) Recover(ctx context.Context) error {
 func interrupted(id string, r *recording.Sealed) *sessions.Close {
 	c := &sessions.Close{ID: id, Interrupted: true, Why: recording.Interrupted}
 	if r != nil {
-		c.Recording, c.Bytes = recordingBlob(r), r.In+r.Out
+		c.Bytes = r.In + r.Out
+		attach(c, r)
 	}
 	return c
 }

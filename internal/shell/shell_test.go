@@ -1,6 +1,7 @@
 package shell_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -304,6 +305,38 @@ func TestRecover(t *testing.T) {
 	l.restart()
 	if err := l.desk.Recover(t.Context()); err != nil || l.Size() != before {
 		t.Errorf("a second start: %v, %v", err, l.Since(before))
+	}
+}
+
+// TestDamagedRecording: what somebody did to the working file is on record.
+func TestDamagedRecording(t *testing.T) {
+	l := newLab(t)
+	secret, _ := l.offer("say before; wait")
+	a := l.redeem(secret)
+	for range 4 {
+		if err := a.Recording.Output(bytes.Repeat([]byte("before\n"), 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.restart()
+	files, err := filepath.Glob(filepath.Join(l.dir, a.ID+"*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	raw, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(bytes.TrimRight(raw, "\x00"))/2] ^= 1
+	if err := os.WriteFile(files[0], raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := l.Size()
+	if err := l.desk.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if why := l.Since(before)[0].Detail("why"); !strings.Contains(why, "recording was damaged") {
+		t.Errorf("why: %q", why)
 	}
 }
 
