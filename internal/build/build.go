@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/build/buildpack"
@@ -56,6 +57,7 @@ func (b *Builder) Build(ctx context.Context, in Input, out io.Writer) (Result, e
 	if err := b.describe(&r, p, slug, found, o); err != nil {
 		return Result{}, err
 	}
+	unused(in, r, o)
 	if err := b.finish(ctx, in, &r, slug, found, work, o); err != nil {
 		return Result{}, err
 	}
@@ -186,6 +188,24 @@ func (b *Builder) describe(r *Result, p plan, slug *tree, found findings, o *out
 	r.ConfigVars = merge(found.release.ConfigVars, p.manifest.defaults())
 	r.SlugBytes = slug.bytes
 	return nil
+}
+
+// unused tells what the app or a buildpack states for a first release and this
+// platform leaves to people: config is set, and dynos are scaled, by somebody
+// whose name is on record.
+func unused(in Input, r Result, o *output) {
+	set := map[string]bool{}
+	for _, v := range in.Env {
+		set[v.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.ConfigVars)) {
+		if !set[name] {
+			o.line("Warning: the config var %s is not set. Its default is not taken over; set it with: heroku config:set %s=...", name, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Formation)) {
+		o.line("Warning: the formation in app.json is not taken over; scale with: heroku ps:scale %s=%d", name, r.Formation[name].Quantity)
+	}
 }
 
 func merge(under, over map[string]string) map[string]string {

@@ -48,6 +48,14 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &log)
 	}
+	for _, want := range []string{"config var FROM_PACK is not set", "heroku config:set GREETING=...", "heroku config:set OPT=...", "heroku ps:scale web=2"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the output does not say %q:\n%s", want, &log)
+		}
+	}
+	if strings.Contains(log.String(), "config:set TOKEN") {
+		t.Error("a var that is set is called missing")
+	}
 	wantTypes := []ProcessType{{"web", "./serve --port $PORT"}, {"worker", "./work"}}
 	if diff := cmp.Diff(wantTypes, r.ProcessTypes); diff != "" {
 		t.Errorf("process types (-want +got):\n%s", diff)

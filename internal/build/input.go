@@ -39,8 +39,8 @@ type Result struct {
 	ProcessTypes []ProcessType     `json:"process_types"` // by type; without release
 	Release      string            `json:"release"`       // command of the release phase, "" = none
 	Buildpacks   []BuildpackUsed   `json:"buildpacks"`
-	ConfigVars   map[string]string `json:"config_vars"` // defaults that buildpacks and app.json state; for a first release
-	Formation    map[string]Scale  `json:"formation"`   // from app.json; for a first release
+	ConfigVars   map[string]string `json:"config_vars"` // defaults that buildpacks and app.json state; not set, which the output says
+	Formation    map[string]Scale  `json:"formation"`   // from app.json; not taken over, which the output says
 	Stack        string            `json:"stack"`
 	SlugBytes    int64             `json:"slug_bytes"`  // of /app, unpacked
 	SlugDigest   string            `json:"slug_digest"` // of the layer's tar
