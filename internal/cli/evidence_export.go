@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,8 +54,9 @@ the log only grew since then; evidence:verify --since checks it.`,
 		if err != nil {
 			return err
 		}
-		r.say("Wrote %s (%d KB). Check it with: strongroom evidence:verify %s --key KEY", out, (n+1023)/1024, out)
-		return nil
+		return r.show(map[string]any{"file": out, "bytes": n}, func() {
+			r.say("Wrote %s (%d KB). Check it with: strongroom evidence:verify %s --key KEY", out, (n+1023)/1024, out)
+		})
 	})
 }
 
@@ -63,6 +65,8 @@ func (r *remote) export(ctx context.Context, x client.Export, out string) (int64
 	if _, err := os.Lstat(out); err == nil {
 		return 0, fault.New(fault.Conflict, "%s exists already. Name another file with --out.", out)
 	}
+	var got counter
+	defer meanwhile(r.err, got.line)()
 	pack, err := r.Export(ctx, x)
 	if err != nil {
 		return 0, err
@@ -73,30 +77,25 @@ func (r *remote) export(ctx context.Context, x client.Export, out string) (int64
 		return 0, err
 	}
 	defer os.Remove(f.Name())
-	n, err := io.Copy(io.MultiWriter(f, &ticker{w: r.err}), pack)
+	n, err := io.Copy(io.MultiWriter(f, &got), pack)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return n, fmt.Errorf("the pack is not whole and was not kept: %w", err)
 	}
 	return n, os.Rename(f.Name(), out)
 }
 
-// ticker tells every two seconds how much was written.
-type ticker struct {
-	w    io.Writer
-	n    int64
-	next time.Time
-}
+// counter counts what is written to it.
+type counter struct{ n atomic.Int64 }
 
 // Write counts.
-func (t *ticker) Write(p []byte) (int, error) {
-	now := time.Now()
-	if t.next.IsZero() {
-		t.next = now.Add(2 * time.Second)
-	}
-	t.n += int64(len(p))
-	if now.After(t.next) {
-		t.next = now.Add(2 * time.Second)
-		fmt.Fprintf(t.w, "%d KB\n", t.n/1024)
-	}
+func (c *counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
 	return len(p), nil
+}
+
+func (c *counter) line(t time.Duration) string {
+	if n := c.n.Load(); n > 0 {
+		return fmt.Sprintf("%d KB (%s)", n/1024, t)
+	}
+	return still("the server prepares the pack")(t)
 }

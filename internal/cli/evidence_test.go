@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +25,14 @@ func TestSince(t *testing.T) {
 	with, without := filepath.Join(dir, "with.zip"), filepath.Join(dir, "without.zip")
 	from := rfc3339(begun.Add(-time.Hour))
 	s.ok("evidence:export", "--space", "clinic", "--from", from, "--since", kept, "--out", with)
-	s.ok("evidence:export", "--space", "clinic", "--from", from, "--out", without)
+	exported := s.ok("evidence:export", "--space", "clinic", "--from", from, "--out", without, "--json")
+	var wrote struct {
+		File  string
+		Bytes int64
+	}
+	if info, err := os.Stat(without); err != nil || json.Unmarshal([]byte(exported), &wrote) != nil || wrote.File != without || wrote.Bytes != info.Size() {
+		t.Errorf("export --json: %s, %v", exported, err)
+	}
 
 	out := s.ok("evidence:verify", with, "--key", s.key, "--since", kept)
 	if want := fmt.Sprintf("extends the checkpoint over %s entries", size); !strings.Contains(out, want) || !strings.HasSuffix(out, "\nVERIFIED\n") {
@@ -38,4 +47,28 @@ func TestSince(t *testing.T) {
 	s.fails(1, "signature", "evidence:export", "--space", "clinic", "--from", from, "--since", s.file("x", strings.Replace(old, "\n"+size+"\n", "\n1\n", 1)), "--out", never)
 	s.fails(1, "no such file", "evidence:export", "--space", "clinic", "--from", from, "--since", filepath.Join(dir, "none"), "--out", never)
 	s.fails(1, "no such file", "evidence:verify", never, "--key", s.key)
+
+	// What a program reads of a verdict, and the exit codes.
+	for code, args := range map[int][]string{
+		0: {without, "--key", s.key},
+		1: {without, "--key", s.key, "--since", kept},
+		3: {without},
+	} {
+		got := s.fails(code, "", append([]string{"evidence:verify", "--json"}, args...)...)
+		var verdict struct {
+			Verdict string
+			Checks  []map[string]any
+			Refusal map[string]any
+		}
+		if err := json.Unmarshal([]byte(got.out), &verdict); err != nil || got.err != "" {
+			t.Fatalf("%v: %+v: %v", args, got, err)
+		}
+		want := map[int]string{0: "VERIFIED", 1: "REFUSED", 3: "CONSISTENT, ORIGIN NOT CHECKED"}[code]
+		if verdict.Verdict != want || verdict.Checks[0]["group"] != "form" || verdict.Checks[0]["ok"] != true || (verdict.Refusal != nil) != (code == 1) {
+			t.Errorf("%v: %+v", args, verdict)
+		}
+		if code == 1 && (verdict.Refusal["check"] != "headers" || verdict.Refusal["seq"] != -1.0) {
+			t.Errorf("the refusal: %v", verdict.Refusal)
+		}
+	}
 }

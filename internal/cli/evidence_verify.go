@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,15 +12,14 @@ import (
 )
 
 type evidenceVerify struct {
-	streams
+	output
 	pack, key, since, previous string
 	witnesses                  []string
 	quorum                     int
-	json                       bool
 }
 
 func newEvidenceVerify(s streams) *cobra.Command {
-	o := &evidenceVerify{streams: s}
+	o := &evidenceVerify{output: output{streams: s}}
 	c := &cobra.Command{
 		Use: "evidence:verify PACK", GroupID: "evidence",
 		Short: "Check an evidence pack, offline",
@@ -44,7 +42,7 @@ fault; 3 CONSISTENT, ORIGIN NOT CHECKED: no key was given.`,
 	f.IntVar(&o.quorum, "quorum", 0, "how many of the witnesses must have cosigned (default all)")
 	f.StringVar(&o.since, "since", "", "file of an older checkpoint that the pack must extend")
 	f.StringVar(&o.previous, "previous", "", "the pack of the period before, to prove the opening state")
-	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	o.flag(c)
 	return c
 }
 
@@ -79,7 +77,9 @@ func (o *evidenceVerify) run(c *cobra.Command) error {
 		return err
 	}
 	defer f.Close()
+	stop := meanwhile(o.err, still("verifying"))
 	result, err := pack.Verify(c.Context(), f, size, opts)
+	stop()
 	var refusal *pack.Refusal
 	if err != nil && !errors.As(err, &refusal) {
 		return err
@@ -153,9 +153,7 @@ func (o *evidenceVerify) printJSON(r *pack.Result, refusal *pack.Refusal) error 
 		Checks      []pack.Check  `json:"checks"`
 		Refusal     *pack.Refusal `json:"refusal"`
 	}{r.Verdict, r.Fingerprint, r.Origin, r.Size, r.Checks, refusal}
-	enc := json.NewEncoder(o.out)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(out); err != nil {
+	if err := o.show(out, nil); err != nil || r.ExitCode() == 0 {
 		return err
 	}
 	return &exit{r.ExitCode(), ""}

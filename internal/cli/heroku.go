@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -70,10 +69,12 @@ func withoutHeroku(env []string) []string {
 }
 
 func newEnv(s streams) *cobra.Command {
-	return &cobra.Command{
+	o := &output{streams: s}
+	c := &cobra.Command{
 		Use: "env", GroupID: "use",
-		Short:   "Print the variables that make the heroku CLI use this server",
-		Long:    `Prints shell commands that set every variable the heroku CLI needs. One of them is your token.`,
+		Short: "Print the variables that make the heroku CLI and git use this server",
+		Long: `Prints shell commands that set every variable the heroku CLI needs, and those
+that give git your token for this server. One of them is the token.`,
 		Example: `  eval "$(strongroom env)"`,
 		Args:    exactly(),
 		RunE: func(*cobra.Command, []string) error {
@@ -85,11 +86,19 @@ func newEnv(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			variables := map[string]string{}
 			for _, e := range env {
 				name, value, _ := strings.Cut(e, "=")
-				fmt.Fprintf(s.out, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+				variables[name] = value
 			}
-			return nil
+			return o.show(variables, func() {
+				for _, e := range env {
+					name, value, _ := strings.Cut(e, "=")
+					o.say("export %s='%s'", name, strings.ReplaceAll(value, "'", `'\''`))
+				}
+			})
 		},
 	}
+	o.flag(c)
+	return c
 }

@@ -14,6 +14,7 @@ import (
 func newImagesBuild(s streams) *cobra.Command {
 	var config string
 	var force bool
+	o := &output{streams: s}
 	c := &cobra.Command{
 		Use: "images:build", GroupID: "run",
 		Short: "Build the platform's own images",
@@ -35,8 +36,13 @@ the same recipe is kept. The server gives them to the engine at its next start.`
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
+			steps := s.out
+			if o.json {
+				steps = s.err
+			}
+			digests := map[string]string{}
 			for _, name := range []string{"base", "build", "postgres"} {
-				fmt.Fprintf(s.out, "-----> image %s\n", name)
+				fmt.Fprintf(steps, "-----> image %s\n", name)
 				archive := filepath.Join(dir, name+".tar")
 				info, err := image.Build(c.Context(), images.Recipes, name, archive, image.Options{Force: force}, s.err)
 				if err != nil {
@@ -46,12 +52,14 @@ the same recipe is kept. The server gives them to the engine at its next start.`
 				if err := os.Chmod(archive, 0o644); err != nil {
 					return err
 				}
-				fmt.Fprintf(s.out, "       %s\n", info.Digest)
+				fmt.Fprintf(steps, "       %s\n", info.Digest)
+				digests[name] = info.Digest
 			}
-			return nil
+			return o.show(digests, func() {})
 		},
 	}
 	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
 	c.Flags().BoolVar(&force, "force", false, "build again although the recipe is the same")
+	o.flag(c)
 	return c
 }

@@ -17,7 +17,7 @@ evidence:verify --since.`,
 		Example: `  strongroom ledger:checkpoint > 2026-11-23.checkpoint`,
 		Args:    exactly(),
 	}
-	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+	return connect(&remote{output: output{streams: s}}, c, func(ctx context.Context, r *remote, _ []string) error {
 		cp, err := r.Checkpoint(ctx)
 		if err != nil {
 			return err
@@ -60,7 +60,6 @@ operator confirms it; the confirmation becomes the first entry.`,
 		if err := r.ConfirmClock(ctx); err != nil {
 			return err
 		}
-		r.say("Confirmed. The ledger goes on within a second.")
-		return nil
+		return r.show(map[string]bool{"confirmed": true}, func() { r.say("Confirmed. The ledger goes on within a second.") })
 	})
 }

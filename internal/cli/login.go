@@ -15,6 +15,7 @@ import (
 
 func newLogin(s streams) *cobra.Command {
 	var ca string
+	o := &output{streams: s}
 	c := &cobra.Command{
 		Use: "login URL", GroupID: "use",
 		Short: "Remember a server and a token",
@@ -44,11 +45,11 @@ by you alone. STRONGROOM_URL, STRONGROOM_CA and STRONGROOM_TOKEN win over it.`,
 			if err := p.write(); err != nil {
 				return err
 			}
-			fmt.Fprintf(s.out, "Logged in to %s as %s.\n", p.URL, p.Email)
-			return nil
+			return o.show(map[string]string{"url": p.URL, "email": p.Email}, func() { o.say("Logged in to %s as %s.", p.URL, p.Email) })
 		},
 	}
 	c.Flags().StringVar(&ca, "ca", "", "file of the authority that signed the server's certificate")
+	o.flag(c)
 	return c
 }
 

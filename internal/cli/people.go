@@ -56,8 +56,7 @@ func newAccountsSuspend(s streams) *cobra.Command {
 		if err := r.SuspendAccount(ctx, args[0]); err != nil {
 			return err
 		}
-		r.say("Suspended %s.", args[0])
-		return nil
+		return r.show(map[string]string{"suspended": args[0]}, func() { r.say("Suspended %s.", args[0]) })
 	})
 }
 
@@ -115,23 +114,28 @@ func (r *remote) granted(w client.Waiting, team, format string, args ...any) {
 }
 
 func newRolesRevoke(s streams) *cobra.Command {
-	var team string
+	var team, confirm string
 	c := &cobra.Command{
 		Use: "roles:revoke EMAIL ROLE --team TEAM", GroupID: "people",
 		Short:   "Take a role in a team away",
-		Example: `  strongroom roles:revoke leaver@example.org member --team care`,
+		Example: `  strongroom roles:revoke leaver@example.org member --team care --confirm leaver@example.org`,
 		Args:    exactly("EMAIL", "ROLE"),
 	}
 	c.Flags().StringVar(&team, "team", "", "the team")
+	c.Flags().StringVar(&confirm, "confirm", "", "the address once more")
 	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
 		if team == "" {
 			return usage("--team is needed")
 		}
+		if confirm != args[0] {
+			return usage("this ends what %s may do as %s in %s, at once. Repeat the address: --confirm %s", args[0], args[1], team, args[0])
+		}
 		if err := r.RevokeRole(ctx, team, args[0], args[1]); err != nil {
 			return err
 		}
-		r.say("%s is no longer %s in %s.", args[0], args[1], team)
-		return nil
+		return r.show(map[string]string{"email": args[0], "revoked": args[1], "team": team}, func() {
+			r.say("%s is no longer %s in %s.", args[0], args[1], team)
+		})
 	})
 }
 

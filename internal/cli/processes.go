@@ -89,20 +89,24 @@ func passphrase(cfg settings) ([]*os.File, error) {
 func rootCgroup(cfg settings) string { return cmp.Or(cfg.Engine.Name, "sr") + "-root" }
 
 func newDown(s streams) *cobra.Command {
-	var config string
+	var config, confirm string
 	c := &cobra.Command{
 		Use: "down", GroupID: "run",
 		Short: "Stop everything that runs on this host",
 		Long: `Stops the server, all apps and databases, and every process of the platform, and
 takes its network rules off the host. Data stays: databases lie locked on their
 encrypted volumes. End 'strongroom supervise' before; start it to go on.`,
-		Example: `  strongroom down --config /etc/strongroom/strongroom.json`,
+		Example: `  strongroom down --confirm /var/lib/strongroom`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readSettings(config)
 			if err != nil {
 				return err
 			}
+			if confirm != cfg.Data {
+				return usage("this stops all apps and databases of the installation in %s. Repeat the directory: --confirm %s", cfg.Data, cfg.Data)
+			}
+			defer meanwhile(s.err, still("stopping"))()
 			log := newLog(s.err)
 			sup := supervise.New(supervise.Config{Cgroup: rootCgroup(cfg)}, log)
 			if err := sup.Stop(c.Context(), "server"); err != nil {
@@ -112,6 +116,7 @@ encrypted volumes. End 'strongroom supervise' before; start it to go on.`,
 		},
 	}
 	c.Flags().StringVar(&config, "config", DefaultConfig, "the settings file")
+	c.Flags().StringVar(&confirm, "confirm", "", "the data directory once more")
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/fault"
@@ -119,5 +120,28 @@ func (p profile) herokuEnv() ([]string, error) {
 		}
 		env = append(env, "NODE_EXTRA_CA_CERTS="+ca, "GIT_SSL_CAINFO="+ca)
 	}
-	return env, nil
+	return append(env, gitEnv(base, os.Getenv)...), nil
+}
+
+// gitHelper answers git with the token. It is the shell's own variable that it
+// reads: the token stands in no configuration.
+const gitHelper = `!f() { test "$1" = get && echo username=heroku && echo "password=$HEROKU_API_KEY"; }; f`
+
+// gitEnv has git use the token for this server and no other helper, so that
+// none of them keeps it. What the environment configures already stays.
+func gitEnv(base string, get func(string) string) []string {
+	n, err := strconv.Atoi(get("GIT_CONFIG_COUNT"))
+	if err != nil || n < 0 {
+		n = 0
+	}
+	key := "credential." + base + ".helper"
+	// A shell that set this before does not get it twice.
+	if n >= 2 && get(fmt.Sprintf("GIT_CONFIG_KEY_%d", n-1)) == key && get(fmt.Sprintf("GIT_CONFIG_VALUE_%d", n-1)) == gitHelper {
+		n -= 2
+	}
+	return []string{
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+2),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=", n), // forget other helpers
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+1, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+1, gitHelper),
+	}
 }

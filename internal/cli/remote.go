@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -12,17 +10,22 @@ import (
 
 // remote is what commands that talk to a server have in common.
 type remote struct {
-	streams
+	output
 	*client.Client
 	reason string
-	json   bool
 }
 
-// talk makes a command that talks to the server. run gets a connected remote.
+// talk makes a command that talks to the server, and prints JSON if it is asked
+// to. run gets a connected remote.
 func talk(s streams, c *cobra.Command, run func(ctx context.Context, r *remote, args []string) error) *cobra.Command {
-	r := &remote{streams: s}
+	r := &remote{output: output{streams: s}}
+	r.flag(c)
+	return connect(r, c, run)
+}
+
+// connect makes a command that talks to the server and has a format of its own.
+func connect(r *remote, c *cobra.Command, run func(ctx context.Context, r *remote, args []string) error) *cobra.Command {
 	c.Flags().StringVar(&r.reason, "reason", "", "why: goes on record with what is done")
-	c.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := readProfile()
 		if err != nil {
@@ -35,16 +38,3 @@ func talk(s streams, c *cobra.Command, run func(ctx context.Context, r *remote, 
 	}
 	return c
 }
-
-// show prints a value as JSON if that was asked for, else what text prints.
-func (r *remote) show(v any, text func()) error {
-	if !r.json {
-		text()
-		return nil
-	}
-	enc := json.NewEncoder(r.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-func (r *remote) say(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }

@@ -50,8 +50,7 @@ func newAppsEPHI(s streams) *cobra.Command {
 		if err := r.MarkEPHI(ctx, app, args[0]); err != nil {
 			return err
 		}
-		r.say("%s: ephi is %s.", app, args[0])
-		return nil
+		return r.show(map[string]string{"app": app, "ephi": args[0]}, func() { r.say("%s: ephi is %s.", app, args[0]) })
 	})
 }
 
@@ -104,7 +103,7 @@ your own terminal are held back. That you watched it goes on record.`,
 	c.Flags().Float64Var(&speed, "speed", 1, "how many times faster")
 	c.Flags().BoolVar(&typed, "typed", false, "print what was typed instead")
 	c.Flags().BoolVar(&raw, "raw", false, "print the asciicast itself")
-	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
+	return connect(&remote{output: output{streams: s}}, c, func(ctx context.Context, r *remote, args []string) error {
 		if space == "" {
 			return usage("--space is needed")
 		}
@@ -141,7 +140,9 @@ hour. Exits with 1 if an attempt was not refused.`,
 		if space == "" {
 			return usage("--space is needed")
 		}
+		stop := meanwhile(r.err, still("attacking"))
 		list, err := r.Attack(ctx, space)
+		stop()
 		if err != nil {
 			return err
 		}

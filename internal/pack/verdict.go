@@ -80,17 +80,17 @@ const (
 
 // Check is the outcome of one group of checks.
 type Check struct {
-	Group   Group
-	OK      bool
-	Details []string // sentences for people: counts, witnesses, reservations
+	Group   Group    `json:"group"`
+	OK      bool     `json:"ok"`
+	Details []string `json:"details"` // sentences for people: counts, witnesses, reservations
 }
 
 // Refusal is the first check that failed.
 type Refusal struct {
-	Check  Group
-	File   string // in the pack; "" if it is about the zip as a whole
-	Seq    int64  // -1: not about one entry
-	Reason string
+	Check  Group  `json:"check"`
+	File   string `json:"file"` // in the pack; "" if it is about the zip as a whole
+	Seq    int64  `json:"seq"`  // -1: not about one entry
+	Reason string `json:"reason"`
 }
 
 func (r *Refusal) Error() string {

@@ -159,6 +159,9 @@ func scanLine(rows *sql.Rows) (*line, error) {
 func (s *Store) putPostings(segment int64, rows []posting, done bool) error {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
+	if s.writer == nil {
+		return errReadOnly
+	}
 	if err := s.trip("put postings"); err != nil {
 		return err
 	}

@@ -108,6 +108,30 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
+// OpenReadOnly opens an existing database beside whoever writes it: it cannot
+// be written through this Store, and nothing is tidied up. For ledger:verify.
+func OpenReadOnly(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, true)+"&mode=ro")
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	s := &Store{
+		path: path, log: log, current: newCurrent(), words: newWords(), done: make(chan struct{}), stop: func() {}, readers: newReaders(db),
+	}
+	close(s.done) // there is no background loop
+	s.proofs = newProofHashes(s.readers)
+	if err := s.check(ctx); err != nil {
+		return nil, errors.Join(err, s.closeAll())
+	}
+	return s, nil
+}
+
+// errReadOnly answers whoever writes to what was opened to be read.
+var errReadOnly = errors.New("the ledger was opened to be read")
+
 func dsn(path string, readOnly bool) string {
 	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path)}
 	q := pragmas + writerCache
@@ -145,6 +169,9 @@ func (s *Store) Close() error {
 func (s *Store) closeAll() error {
 	s.closed = true
 	err := s.readers.close()
+	if s.writer == nil {
+		return err
+	}
 	s.writer.discard()
 	return errors.Join(err, s.db.Close())
 }

@@ -48,6 +48,9 @@ func (s *Store) Write(fn func(store.Batch) error) error {
 }
 
 func (s *Store) write(fn func(store.Batch) error) error {
+	if s.writer == nil {
+		return errReadOnly
+	}
 	if err := s.trip("begin"); err != nil {
 		return err
 	}
@@ -302,6 +305,9 @@ func (b *batch) flush() error {
 func (s *Store) JobDone(id int64) error {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
+	if s.writer == nil {
+		return errReadOnly
+	}
 	if _, err := s.writer.Exec(`DELETE FROM jobs WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("job done: %w", err)
 	}
