@@ -92,6 +92,7 @@ func (e *engine) run(ctx context.Context) error {
 			return fmt.Errorf("open the driver: %w", err)
 		}
 		defer d.Close()
+		in.takenOver()
 		return e.serve(ctx, d)
 	})
 	return group.Wait()

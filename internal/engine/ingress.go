@@ -39,6 +39,7 @@ type ingress struct {
 	push sync.Mutex   // held while the edge is told
 
 	mu    sync.Mutex
+	since time.Time // all spaces were taken over; zero before
 	gates map[string]*gate
 	table string // digest of what the edge was told last
 	pid   int    // of the edge that was told
@@ -185,7 +186,7 @@ func (in *ingress) tellRouter(ctx context.Context, g *gate) error {
 
 // tellEdge pushes the table, if it is another than the edge has.
 func (in *ingress) tellEdge(ctx context.Context) error {
-	if in.edge == nil {
+	if in.edge == nil || !in.complete() {
 		return nil
 	}
 	in.push.Lock()
@@ -199,6 +200,37 @@ func (in *ingress) tellEdge(ctx context.Context) error {
 		in.table, in.pid = digest, pid
 	}
 	return nil
+}
+
+// takenOver says that all spaces that there were are known.
+func (in *ingress) takenOver() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.since = time.Now()
+}
+
+// takeOverPatience is how long one space that is not published may keep the
+// edge from being told of the others.
+const takeOverPatience = 5 * time.Second
+
+// complete tells whether the table is. An engine that was restarted learns of
+// one space after the other; until it knows all that they serve, the edge goes
+// on with the table that it has.
+func (in *ingress) complete() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case in.since.IsZero():
+		return false
+	case time.Since(in.since) > takeOverPatience:
+		return true
+	}
+	for _, g := range in.gates {
+		if g.traffic == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (in *ingress) edgeTable() edge.Table {

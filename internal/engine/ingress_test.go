@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,4 +105,29 @@ func TestChildrenRefuseOtherArguments(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEdgeKeepsItsTable: an engine that was restarted does not tell the edge of
+// some spaces before it knows them all.
+func TestEdgeKeepsItsTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := newIngress(&engine{cfg: Config{Run: "/run/x"}, log: slog.New(slog.DiscardHandler)})
+		in.gates["a"], in.gates["b"] = &gate{traffic: &containerd.Traffic{}}, &gate{}
+		if in.complete() {
+			t.Error("the table is complete before the spaces are taken over")
+		}
+		in.takenOver()
+		if in.complete() {
+			t.Error("the table is complete without what b serves")
+		}
+		in.gates["b"].traffic = &containerd.Traffic{}
+		if !in.complete() {
+			t.Error("the table is not complete with all spaces")
+		}
+		in.gates["b"].traffic = nil
+		time.Sleep(takeOverPatience + time.Second)
+		if !in.complete() {
+			t.Error("one space keeps the edge from the others for good")
+		}
+	})
 }
