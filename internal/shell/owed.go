@@ -128,6 +128,8 @@ func (d *Desk) settle(ctx context.Context) {
 		}
 	}
 	for dyno, code := range runs {
-		d.endRun(dyno, code)
+		if err := d.recordEnd(dyno, code); err == nil {
+			d.cfg.Log.Info("the end of a one-off dyno is on record after all", "dyno", dyno)
+		}
 	}
 }

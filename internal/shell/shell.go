@@ -209,15 +209,23 @@ func (d *Desk) close(ctx context.Context, c *sessions.Close) error {
 
 // endRun records that a one-off dyno is over.
 func (d *Desk) endRun(dyno string, code int) {
+	if err := d.recordEnd(dyno, code); err != nil {
+		d.cfg.Log.Error("the end of a one-off dyno was not recorded", "dyno", dyno, "error", err)
+	}
+}
+
+// recordEnd is endRun for one that was tried before.
+func (d *Desk) recordEnd(dyno string, code int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_, err := d.cfg.Kernel.Execute(ctx, &sessions.EndRun{Dyno: dyno, ExitCode: code}, gatewayActor())
 	if unrecorded(err) {
 		d.owed.run(dyno, code)
 	}
-	if err != nil && fault.Of(err) != fault.NotFound {
-		d.cfg.Log.Error("the end of a one-off dyno was not recorded", "dyno", dyno, "error", err)
+	if fault.Of(err) == fault.NotFound {
+		return nil
 	}
+	return err
 }
 
 // expired is for promises that nobody came for.

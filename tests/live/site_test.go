@@ -7,7 +7,7 @@
 // scripts/demo test runs it after the demo. By hand, against an installation
 // that is up, with the same variables as for the script:
 //
-//	DEMO_NAME=mine DEMO_PORT=5640 DEMO_BASTION=130 scripts/demo up
+//	DEMO_NAME=mine DEMO_PORT=5640 DEMO_BASTION=130 DEMO_LEDGER_DISK=768 scripts/demo up
 //	DEMO_NAME=mine DEMO_PORT=5640 DEMO_BASTION=130 go test -tags live ./tests/live
 //
 // The tests run as root, one after another; each leaves the installation in
