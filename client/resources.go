@@ -193,6 +193,7 @@ type Installation struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
 	LogKey    string `json:"log_key"`
+	BuildKey  string `json:"build_key"` // PEM
 	LogNumber int    `json:"log_number"`
 	Version   string `json:"version"`
 	Entries   int64  `json:"entries"`

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -177,6 +178,23 @@ func VerifyProvenance(ctx context.Context, envelope []byte, key ed25519.PublicKe
 		return nil, fmt.Errorf("verify provenance: %w", err)
 	}
 	return e.DecodeB64Payload()
+}
+
+// Check tells whether r's provenance is signed with the key and is about r's
+// image: what is stored as evidence is what anybody can verify later.
+func (r Result) Check(ctx context.Context, key ed25519.PublicKey) error {
+	raw, err := VerifyProvenance(ctx, r.Provenance, key)
+	if err != nil {
+		return err
+	}
+	var s statement
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return fmt.Errorf("read provenance: %w", err)
+	}
+	if len(s.Subject) != 1 || !maps.Equal(s.Subject[0].Digest, digestSet(r.Image)) {
+		return fmt.Errorf("the provenance is not about the image %s", r.Image)
+	}
+	return nil
 }
 
 type edVerifier struct{ key ed25519.PublicKey }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,20 +30,28 @@ evidence:verify --since.`,
 }
 
 func newLedgerKey(s streams) *cobra.Command {
+	var build bool
 	c := &cobra.Command{
 		Use: "ledger:key", GroupID: "evidence",
 		Short: "Print the log's verifier key",
 		Long: `Prints the key as the server knows it. What an auditor checks packs against
-should come from the engagement letter; this is to compare with it.`,
-		Example: `  strongroom ledger:key > log.vkey`,
-		Args:    exactly(),
+should come from the engagement letter; this is to compare with it. With --build
+it is the key that signs the provenance of builds (DSSE, Ed25519), as PEM.`,
+		Example: `  strongroom ledger:key > log.vkey
+  strongroom ledger:key --build > build.pem`,
+		Args: exactly(),
 	}
+	c.Flags().BoolVar(&build, "build", false, "the key of builds instead")
 	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
 		i, err := r.Installation(ctx)
 		if err != nil {
 			return err
 		}
-		return r.show(i, func() { r.say("%s", i.LogKey) })
+		key := i.LogKey
+		if build {
+			key = strings.TrimSpace(i.BuildKey)
+		}
+		return r.show(i, func() { r.say("%s", key) })
 	})
 }
 

@@ -7,6 +7,7 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,6 +37,8 @@ type Config struct {
 	Kernel *control.Kernel
 	Blobs  *blob.Store
 	Build  Builder
+	// Key verifies the provenance of builds before anything is released.
+	Key ed25519.PublicKey
 	// Space is the id of the space whose network builds use.
 	Space string
 	// Volumes hold what builds keep for the next one.
@@ -264,6 +267,9 @@ func (d *Deployer) build(ctx context.Context, push git.Push, b *document.Build, 
 	result, err := d.cfg.Build.Build(ctx, in, out)
 	d.closeCache(ctx, in.CacheVolume, err != nil)
 	if err != nil {
+		return nil, err
+	}
+	if err := result.Check(ctx, d.cfg.Key); err != nil {
 		return nil, err
 	}
 	return &result, nil

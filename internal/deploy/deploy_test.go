@@ -2,7 +2,10 @@ package deploy_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -61,10 +64,24 @@ func (b *builder) Build(_ context.Context, in build.Input, out io.Writer) (build
 	return b.then(out)
 }
 
+// buildKey signs what good builds.
+var buildKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// envelope is a provenance of the image: signed, and about nothing else.
+func envelope(image string, key ed25519.PrivateKey) []byte {
+	const payloadType = "application/vnd.in-toto+json"
+	payload := fmt.Sprintf(`{"subject":[{"digest":{"sha256":%q}}]}`, strings.TrimPrefix(image, "sha256:"))
+	pae := fmt.Sprintf("DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+	return fmt.Appendf(nil, `{"payloadType":%q,"payload":%q,"signatures":[{"sig":%q}]}`, payloadType,
+		base64.StdEncoding.EncodeToString([]byte(payload)), base64.StdEncoding.EncodeToString(ed25519.Sign(key, []byte(pae))))
+}
+
+const goodImage = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 func good(out io.Writer) (build.Result, error) {
 	fmt.Fprintln(out, "-----> Node.js app detected")
 	return build.Result{
-		Image: "sha256:" + strings.Repeat("a", 64), SlugBytes: 4096, SBOM: []byte(`{"bomFormat":"CycloneDX"}`), Provenance: []byte(`{"payload":""}`),
+		Image: goodImage, SlugBytes: 4096, SBOM: []byte(`{"bomFormat":"CycloneDX"}`), Provenance: envelope(goodImage, buildKey),
 		ProcessTypes: []build.ProcessType{{Type: "web", Command: "node server.js"}}, Buildpacks: []build.BuildpackUsed{{Name: "heroku/nodejs"}},
 	}, nil
 }
@@ -95,7 +112,7 @@ func newLab(t *testing.T, blobs *blob.Store) *lab {
 	}
 	l.deployer = deploy.New(deploy.Config{
 		Processes: reconcile.Processes{Store: l.Store, Keyring: l.Keyring}, Kernel: l.Kernel, Blobs: blobs, Build: l.builder,
-		Space: buildSpace, Volumes: l.engine,
+		Space: buildSpace, Volumes: l.engine, Key: buildKey.Public().(ed25519.PublicKey),
 		Log: slog.New(slog.DiscardHandler), WebURL: func(app string) string { return "https://" + app + ".apps.localhost/" },
 		Authenticate: func(r *http.Request) (control.By, error) {
 			_, name, ok := r.BasicAuth()
@@ -246,6 +263,28 @@ func TestPush(t *testing.T) {
 		t.Errorf("%v, %v", start, finish)
 	}
 	l.Do(&releases.Approve{App: "clinic", Identity: "v6"}, l.As("approver"))
+}
+
+// TestProvenanceIsChecked has builds whose provenance nobody could verify later.
+func TestProvenanceIsChecked(t *testing.T) {
+	l := newLab(t, nil)
+	for name, raw := range map[string][]byte{
+		"none": nil, "unsigned": []byte(`{"payload":""}`),
+		"of another key":   envelope(goodImage, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))),
+		"of another image": envelope("sha256:"+strings.Repeat("b", 64), buildKey),
+	} {
+		l.builder.then = func(out io.Writer) (build.Result, error) {
+			r, err := good(out)
+			r.Provenance = raw
+			return r, err
+		}
+		if out, err := l.push("clinic", "dev"); err == nil {
+			t.Errorf("%s: it was pushed: %s", name, out)
+		}
+		if b := l.newest(); b.Status != document.BuildFailed || b.Slug != "" {
+			t.Errorf("%s: %+v", name, b)
+		}
+	}
 }
 
 func TestReleasePhaseIsAProcess(t *testing.T) {

@@ -22,6 +22,9 @@ type Installation struct {
 	LogNumber int    `json:"log_number"` // grows by one when a new log begins
 	LogKey    string `json:"log_key"`    // verifier key of the log, as in the engagement letter
 	Version   string `json:"version"`    // of the program that made it
+	// BuildKey verifies the provenance of builds: PEM, "" before a server of
+	// this version first started.
+	BuildKey string `json:"build_key"`
 }
 
 // Kind is KindInstallation.

@@ -2,6 +2,9 @@ package server
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -176,6 +179,13 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 	if err != nil {
 		return nil, err
 	}
+	public, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "the build key is a %T", key.Public())
+	}
+	if err := p.publishBuildKey(ctx, public); err != nil {
+		return nil, err
+	}
 	work := p.cfg.serverPath("builds")
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return nil, err
@@ -208,7 +218,7 @@ func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.H
 		return nil, err
 	}
 	d.deployer = deploy.New(deploy.Config{
-		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Volumes: p.driver, Log: p.log,
+		Processes: p.processes, Kernel: p.kernel, Blobs: p.blobs, Build: builder, Space: space, Volumes: p.driver, Key: public, Log: p.log,
 		Authenticate: p.authenticate, WebURL: p.webURL,
 	})
 	if err := d.deployer.Recover(ctx); err != nil {
@@ -227,6 +237,19 @@ func (d *deploys) caches(ctx context.Context) (list []string, err error) {
 		return err
 	})
 	return list, err
+}
+
+// publishBuildKey puts on record what the provenance of builds is checked with.
+func (p *parts) publishBuildKey(ctx context.Context, key ed25519.PublicKey) error {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return err
+	}
+	cmd := &installation.RecordBuildKey{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
+	if _, err := p.kernel.Execute(ctx, cmd, control.System("builds", ledger.ViaScheduler)); err != nil && fault.Of(err) != fault.Conflict {
+		return fmt.Errorf("record the build key: %w", err)
+	}
+	return nil
 }
 
 func (p *parts) webURL(app string) string {

@@ -15,6 +15,7 @@ type Installation struct {
 	Name      string `json:"name"`
 	LogNumber int    `json:"log_number"`
 	LogKey    string `json:"log_key"`
+	BuildKey  string `json:"build_key"` // PEM
 	Version   string `json:"version"`
 	CreatedAt Time   `json:"created_at"`
 	Entries   int64  `json:"entries"`
@@ -22,7 +23,7 @@ type Installation struct {
 
 // OfInstallation shows the installation with the size of its ledger.
 func OfInstallation(i *document.Installation, version string, size int64) Installation {
-	return Installation{i.ID, i.Name, i.LogNumber, i.LogKey, version, Time(i.CreatedAt), size}
+	return Installation{i.ID, i.Name, i.LogNumber, i.LogKey, i.BuildKey, version, Time(i.CreatedAt), size}
 }
 
 // MemberRoles are all roles that an account holds in a team, and who gave them.

@@ -59,6 +59,36 @@ func (c *Create) Decide(v store.View, _ control.By, _ time.Time, d *control.Deci
 	return nil
 }
 
+// RecordBuildKey publishes the key that the provenance of builds is signed with:
+// its public half. Another key than before is a change that people should see.
+type RecordBuildKey struct{ PEM string }
+
+// Action is installation.buildkey.
+func (*RecordBuildKey) Action() string { return "installation.buildkey" }
+
+// Aim is the installation.
+func (c *RecordBuildKey) Aim(v store.View) (control.Aim, error) {
+	i, err := store.One[*document.Installation](v, "all", "")
+	if err != nil {
+		return control.Aim{}, err
+	}
+	return control.Aim{Target: ledger.Target{Kind: "installation", ID: i.ID, Name: i.Name}, Need: authz.System}, nil
+}
+
+// Decide takes a new key.
+func (c *RecordBuildKey) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	i, err := store.One[*document.Installation](v, "all", "")
+	if err != nil {
+		return err
+	}
+	if i.BuildKey == c.PEM {
+		return fault.New(fault.Conflict, "That key is on record already.")
+	}
+	i.BuildKey = c.PEM
+	d.Put(i)
+	return nil
+}
+
 // RecordImage says which image a recipe of the platform gave.
 type RecordImage struct {
 	Image document.Image // without an id

@@ -47,3 +47,13 @@ func TestRecordImage(t *testing.T) {
 	}
 	w.Refused(fault.Forbidden, "", &installation.RecordImage{Image: document.Image{Name: "postgres"}}, w.As("root"))
 }
+
+func TestRecordBuildKey(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	w.Do(&installation.RecordBuildKey{PEM: "one"}, commandtest.Platform)
+	if got := commandtest.Get[*document.Installation](w, w.IDs["installation"]); got.BuildKey != "one" || got.LogKey == "" {
+		t.Errorf("%+v", got)
+	}
+	w.Refused(fault.Conflict, commandtest.None, &installation.RecordBuildKey{PEM: "one"}, commandtest.Platform)
+	w.Refused(fault.Forbidden, "", &installation.RecordBuildKey{PEM: "mine"}, w.As("root"))
+}
