@@ -229,3 +229,108 @@ func copies(t *testing.T, fds ...int) int {
 	}
 	return n
 }
+
+func TestStrangersMayNotSend(t *testing.T) {
+	path, file := socket(t)
+	listener := listen(t, file, os.Getuid()+1)
+	link := NewLink(path)
+	defer link.Close()
+	client, server := pair(t)
+	_ = link.Send(server, nil) // may be in the kernel before the refusal
+	server.Close()
+	if err := client.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection is still open: %v", err)
+	}
+	if listener.Rejected() == 0 {
+		t.Error("the sender was not counted")
+	}
+}
+
+func TestSendWithoutRouter(t *testing.T) {
+	_, server := pair(t)
+	link := NewLink(filepath.Join(t.TempDir(), "none.sock"))
+	if err := link.Send(server, nil); !errors.Is(err, ErrDown) {
+		t.Errorf("no socket: %v, want ErrDown", err)
+	}
+	path, file := socket(t)
+	link = NewLink(path)
+	if err := link.Send(server, nil); err != nil {
+		t.Errorf("a router that is restarting: %v, want it queued", err)
+	}
+	file.Close()
+	if err := link.Send(server, nil); !errors.Is(err, ErrDown) {
+		t.Errorf("a router that ended: %v, want ErrDown", err)
+	}
+	link.Close()
+	if err := link.Send(server, nil); !errors.Is(err, ErrDown) {
+		t.Errorf("a closed link: %v, want ErrDown", err)
+	}
+}
+
+func TestListenWantsSeqpacket(t *testing.T) {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	file, err := listener.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := Listen(file, nil, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a stream socket was taken")
+	}
+}
+
+func TestCloseEndsAccept(t *testing.T) {
+	path, file := socket(t)
+	listener := listen(t, file, os.Getuid())
+	link := NewLink(path)
+	defer link.Close()
+	_, server := pair(t)
+	if err := link.Send(server, nil); err != nil { // received, and never accepted
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		listener.Close()
+		for {
+			if _, err := listener.Accept(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("accept ended with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("close hangs")
+	}
+}
+
+func BenchmarkHandover(b *testing.B) {
+	t := &testing.T{}
+	path, file := socket(t)
+	listener := listen(t, file, os.Getuid())
+	link := NewLink(path)
+	_, server := pair(t)
+	hello := make([]byte, 600)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := link.Send(server, hello); err != nil {
+			b.Fatal(err)
+		}
+		passed, err := listener.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		passed.Close()
+	}
+}
