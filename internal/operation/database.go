@@ -157,19 +157,29 @@ func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
 	if err := r.cfg.Driver.RemoveFormation(ctx, a.ID); err != nil {
 		return err
 	}
-	disposal, err := r.dispose(ctx, a.Volume)
+	disposal, err := r.dispose(ctx, a.Volume, func(why string) error {
+		if why == a.Message {
+			return nil
+		}
+		a.Message = why
+		return r.record(ctx, &addons.DisposalRefused{ID: a.ID, Message: why}, j)
+	})
 	if err != nil {
 		return err
 	}
 	return r.record(ctx, &addons.Disposed{ID: a.ID, KeyRemoved: disposal.KeyRemoved, ReadTried: disposal.ReadTried}, j)
 }
 
-// dispose destroys a volume, waiting for what still has files of it open.
-func (r *Runner) dispose(ctx context.Context, volume string) (driver.Disposal, error) {
+// dispose destroys a volume, waiting for what still has files of it open;
+// refused is told why, each time.
+func (r *Runner) dispose(ctx context.Context, volume string, refused func(why string) error) (driver.Disposal, error) {
 	for {
 		d, err := r.cfg.Driver.DestroyVolume(ctx, volume)
 		switch fault.Of(err) {
 		case fault.Conflict:
+			if err := refused(fault.Message(err)); err != nil {
+				return d, err
+			}
 			select {
 			case <-ctx.Done():
 				return d, ctx.Err()

@@ -26,7 +26,10 @@ func (r *Runner) disposeApp(ctx context.Context, j store.Job) error {
 	if err := r.cfg.Repositories.Remove(ctx, app.ID); err != nil {
 		return err
 	}
-	disposal, err := r.dispose(ctx, apps.BuildCache(app.ID))
+	disposal, err := r.dispose(ctx, apps.BuildCache(app.ID), func(why string) error {
+		r.cfg.Log.Warn("what an app's builds kept cannot be destroyed yet", "app", app.Name, "reason", why)
+		return nil
+	})
 	if err != nil {
 		return err
 	}

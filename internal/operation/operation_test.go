@@ -621,3 +621,33 @@ func TestProvisioning(t *testing.T) {
 		t.Errorf("it came back: %+v", o)
 	}
 }
+
+// TestDisposalRefused tells once that something holds the volume of a database
+// that is to go, and goes on when it is let go.
+func TestDisposalRefused(t *testing.T) {
+	l := newLab(t)
+	l.start()
+	create := &addons.Create{App: "clinic", Plan: "heroku-postgresql", Name: "records"}
+	l.Do(create, l.As("root"))
+	busy := "The volume is in use: stop what uses it first."
+	l.Engine.Fail("DestroyVolume", fault.New(fault.Conflict, "%s", busy))
+	l.Do(&addons.Destroy{Identity: "records"}, l.As("root"))
+	l.until("it is tried again", func() bool { return l.Engine.Count("DestroyVolume") > 2 })
+	var refused []commandtest.Line
+	for _, e := range l.Since(0) {
+		if e.Action == "addon.dispose" {
+			refused = append(refused, e)
+		}
+	}
+	if len(refused) != 1 || refused[0].Outcome != ledger.Failed || refused[0].Error != busy {
+		t.Errorf("recorded as %v", refused)
+	}
+	if a := commandtest.Get[*document.Addon](l.World, create.Addon.ID); a.Message != busy || a.State != document.AddonDeprovisioning {
+		t.Errorf("%+v", a)
+	}
+	l.Engine.Fail("DestroyVolume", nil)
+	l.until("it is gone", func() bool { return l.Gone(document.KindAddon, create.Addon.ID) })
+	if last := l.Since(l.Size() - 1)[0]; last.Action != "addon.dispose" || last.Outcome != ledger.OK {
+		t.Errorf("recorded as %v", last)
+	}
+}

@@ -149,6 +149,20 @@ func TestProvisioned(t *testing.T) {
 	l.Refused(fault.Conflict, commandtest.None, &addons.Provisioned{ID: id}, commandtest.Platform)
 }
 
+func TestDisposalRefused(t *testing.T) {
+	l := newLab(t)
+	create := &addons.Create{App: "second", Plan: "heroku-postgresql", Name: "charts"}
+	l.Do(create, l.As("owner"))
+	id := create.Addon.ID
+	l.Refused(fault.Conflict, commandtest.None, &addons.DisposalRefused{ID: id, Message: "busy"}, commandtest.Platform)
+	l.Do(&addons.Destroy{Identity: "charts"}, l.As("owner"))
+	l.Refused(fault.Forbidden, l.ward, &addons.DisposalRefused{ID: id, Message: "busy"}, l.As("owner"))
+	lines := l.Record(&addons.DisposalRefused{ID: id, Message: "busy"}, commandtest.Platform)
+	if a := commandtest.Get[*document.Addon](l.World, id); a.Message != "busy" || a.State != document.AddonDeprovisioning || lines[0].Outcome != ledger.Failed {
+		t.Errorf("%+v %v", a, lines[0])
+	}
+}
+
 func TestAttach(t *testing.T) {
 	l := newLab(t)
 	x := l.attach("records", "second", "charts")

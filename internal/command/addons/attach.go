@@ -247,13 +247,18 @@ type Disposed struct {
 func (*Disposed) Action() string { return "addon.dispose" }
 
 // Aim is the add-on; its app may be gone.
-func (c *Disposed) Aim(v store.View) (control.Aim, error) {
-	a, err := store.Get[*document.Addon](v, c.ID)
+func (c *Disposed) Aim(v store.View) (a control.Aim, err error) {
+	c.addon, a, err = disposal(v, c.ID)
+	return a, err
+}
+
+// disposal is aimed at the add-on itself, whose app may be gone.
+func disposal(v store.View, id string) (*document.Addon, control.Aim, error) {
+	a, err := store.Get[*document.Addon](v, id)
 	if err != nil {
-		return control.Aim{}, err
+		return nil, control.Aim{}, err
 	}
-	c.addon = a
-	return control.Aim{
+	return a, control.Aim{
 		Scope: a.Space, App: a.App, Target: ledger.Target{Kind: "addon", ID: a.ID, Name: a.Name}, Need: authz.System,
 	}, nil
 }
@@ -264,6 +269,35 @@ func (c *Disposed) Decide(_ store.View, _ control.By, _ time.Time, d *control.De
 	d.Note("volume", c.addon.Volume)
 	d.Note("key_removed", fmt.Sprint(c.KeyRemoved))
 	d.Note("read_tried", c.ReadTried)
+	return nil
+}
+
+// DisposalRefused records why an add-on's data could not be destroyed yet:
+// something still holds its volume. It is tried again.
+type DisposalRefused struct {
+	ID, Message string
+
+	addon *document.Addon
+}
+
+// Action is addon.dispose.
+func (*DisposalRefused) Action() string { return "addon.dispose" }
+
+// Aim is the add-on; its app may be gone.
+func (c *DisposalRefused) Aim(v store.View) (a control.Aim, err error) {
+	c.addon, a, err = disposal(v, c.ID)
+	return a, err
+}
+
+// Decide keeps the reason.
+func (c *DisposalRefused) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	if c.addon.State != document.AddonDeprovisioning {
+		return fault.New(fault.Conflict, "%s is %s.", c.addon.Name, c.addon.State)
+	}
+	c.addon.Message = c.Message
+	d.Outcome, d.Error = ledger.Failed, c.Message
+	d.Note("volume", c.addon.Volume)
+	d.Put(c.addon)
 	return nil
 }
 
