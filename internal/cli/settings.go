@@ -22,6 +22,8 @@ type engineSettings struct {
 	HTTPS     string   `json:"https"`
 	HTTP      string   `json:"http"`
 	Upstreams []string `json:"upstreams"`
+	// ScratchBytes is reserved in each space for what its containers write.
+	ScratchBytes int64 `json:"scratch_bytes"`
 }
 
 // readSettings reads the file and brings the shared settings to both parts.
@@ -39,5 +41,6 @@ func readSettings(path string) (settings, error) {
 func (s settings) engine() engine.Config {
 	return engine.Config{
 		Data: s.Data, Run: s.Run, Name: s.Engine.Name, HTTPS: s.Engine.HTTPS, HTTP: s.Engine.HTTP, Upstreams: s.Engine.Upstreams,
+		ScratchBytes: s.Engine.ScratchBytes,
 	}
 }

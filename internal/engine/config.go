@@ -46,6 +46,9 @@ type Config struct {
 	// Program is the absolute path of strongroom, for its children. Default:
 	// the running program.
 	Program string
+	// ScratchBytes is reserved on disk in each space for what its containers
+	// write outside of volumes. Default 4 GiB.
+	ScratchBytes int64
 	// Containerd is the absolute path of containerd. Default: found in PATH.
 	Containerd string
 	// Init is the absolute path of tini-static, the first process of every

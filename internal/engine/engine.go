@@ -103,6 +103,7 @@ func (e *engine) driverConfig(runtime *client.Client, in *ingress) containerd.Co
 		Client: runtime, Data: filepath.Join(e.cfg.engineData(), "state"), Run: e.cfg.secretRun(),
 		Network: e.networks, Volumes: e.volumes, Logs: e.spool, SpoolUID: e.cfg.SpoolUID, Ingress: in,
 		Cgroup: "/" + e.cfg.Name + "-dynos", Init: e.cfg.Init,
+		ScratchBytes: e.cfg.ScratchBytes,
 	}
 }
 
