@@ -131,6 +131,8 @@ type Disposal struct {
 
 // Process is what runs in a container. Images start directly as UID; there is
 // no way to become another user inside.
+//
+// Besides Env it sees DYNO, its own name (web.1, run.1234), as on Heroku.
 type Process struct {
 	Image  string   `json:"image"` // manifest digest
 	Args   []string `json:"args"`

@@ -88,7 +88,7 @@ func (b bundle) process() *specs.Process {
 		Terminal:        b.record.TTY,
 		User:            specs.User{UID: uint32(p.UID), GID: uint32(p.UID)},
 		Args:            b.args(),
-		Env:             environment(b.imageEnv, p.Env),
+		Env:             environment(b.imageEnv, append([]driver.EnvVar{{Name: "DYNO", Value: b.record.Dyno}}, p.Env...)),
 		Cwd:             dir,
 		NoNewPrivileges: true,
 		OOMScoreAdj:     &score,

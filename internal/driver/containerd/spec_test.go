@@ -14,7 +14,7 @@ func testBundle() bundle {
 	return bundle{
 		base: 265536, netns: "/run/net/x", cgroup: "/dynos/x", files: "/nonexistent/files", tmp: "/nonexistent/tmp",
 		imageEnv: []string{"PATH=/image", "LANG=C"}, imageDir: "/app", defaults: driver.Limits{MemoryBytes: 512 << 20, PIDs: 256},
-		record: record{ID: "x", Process: driver.Process{
+		record: record{ID: "x", Dyno: "web.1", Process: driver.Process{
 			Args: []string{"run"}, UID: 1000, Env: []driver.EnvVar{{Name: "A", Value: "b=c"}}, ReadOnly: true,
 			Limits: driver.Limits{MemoryBytes: 64 << 20, CPUMillis: 1500},
 		}},
@@ -52,6 +52,9 @@ func TestSpecConfines(t *testing.T) {
 		if m.Type == "bind" && !(slices.Contains(m.Options, "nosuid") && slices.Contains(m.Options, "nodev")) {
 			t.Errorf("%s is mounted with %v", m.Destination, m.Options)
 		}
+	}
+	if !slices.Contains(s.Process.Env, "DYNO=web.1") {
+		t.Errorf("the process does not know its name: %v", s.Process.Env)
 	}
 	if !s.Root.Readonly || s.Process.User.UID != 1000 || s.Process.User.GID != 1000 || s.Process.Cwd != "/app" {
 		t.Errorf("root %+v, user %+v, dir %s", s.Root, s.Process.User, s.Process.Cwd)

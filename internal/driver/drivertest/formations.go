@@ -116,10 +116,11 @@ func replaces(b *bench) {
 
 // drains checks that an instance that is drained keeps its grace, and no more.
 func drains(b *bench) {
-	f := b.worker("say began", "linger 30s", "wait")
+	f := b.worker("say began", "env DYNO", "linger 30s", "wait")
 	f.Grace = b.Patience / 4
 	b.apply(f)
 	b.settled(f)
+	b.wantLog(f.Labels.App, "DYNO=worker.1")
 	time.Sleep(b.Patience / 20) // for the program to come to its second statement
 	begun := time.Now()
 	b.must("remove formation", b.driver.RemoveFormation(b.Context(), f.ID))

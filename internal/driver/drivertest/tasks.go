@@ -46,7 +46,7 @@ func tasks(b *bench) {
 }
 
 func attachedTask(b *bench) {
-	t := b.task("env FLAVOUR", "cat", "say bye")
+	t := b.task("env FLAVOUR", "env DYNO", "cat", "say bye")
 	t.Process.Env = []driver.EnvVar{{Name: "FLAVOUR", Value: "vanilla = nice"}}
 	s, err := b.driver.StartTask(b.Context(), t)
 	b.must("start task", err)
@@ -55,7 +55,7 @@ func attachedTask(b *bench) {
 	}
 	b.must("close input", s.CloseWrite())
 	out, exit := b.finish(s)
-	if want := "FLAVOUR=vanilla = nice\nfirst\nsecond\nbye\n"; out != want || exit.Code != 0 {
+	if want := "FLAVOUR=vanilla = nice\nDYNO=run.1\nfirst\nsecond\nbye\n"; out != want || exit.Code != 0 {
 		b.Errorf("output %q, exit %+v; want %q", out, exit, want)
 	}
 

@@ -165,6 +165,9 @@ func (m *machine) Env(name string) string {
 		return strconv.Itoa(m.spec.Port)
 	}
 	value := ""
+	if name == "DYNO" {
+		value = m.dyno
+	}
 	for _, e := range m.spec.Env {
 		if e.Name == name {
 			value = e.Value
