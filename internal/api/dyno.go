@@ -194,6 +194,10 @@ func restartType(c *call) (Answer, error) {
 	return nothing(http.StatusAccepted), c.execute(&apps.Restart{Identity: c.path("app"), Type: c.path("type")})
 }
 
+func stopType(c *call) (Answer, error) {
+	return nothing(http.StatusAccepted), c.execute(&apps.Restart{Identity: c.path("app"), Type: c.path("type"), Stop: true})
+}
+
 func restartDyno(c *call) (Answer, error) {
 	return nothing(http.StatusAccepted), c.stopDyno(false)
 }

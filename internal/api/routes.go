@@ -129,6 +129,7 @@ func Routes() []Route {
 		{Method: remove, Path: "/apps/{app}/dynos", Need: authz.AppOperate, Action: "dyno.restart", handle: restartAll},
 		{Method: remove, Path: "/apps/{app}/dynos/{dyno}", Need: authz.AppOperate, Action: "dyno.restart", handle: restartDyno},
 		{Method: remove, Path: "/apps/{app}/formations/{type}", Need: authz.AppOperate, Action: "dyno.restart", handle: restartType},
+		{Method: post, Path: "/apps/{app}/formations/{type}/actions/stop", Need: authz.AppOperate, Action: "dyno.stop", handle: stopType},
 		{Method: post, Path: "/apps/{app}/dynos/{dyno}/actions/stop", Need: authz.AppOperate, Action: "dyno.stop", handle: stopDyno},
 		{Method: post, Path: "/apps/{app}/log-sessions", Need: authz.AppOperate, Action: "log.read", Schema: "log-session", Scope: scopeReadProtected, handle: createLogSession},
 

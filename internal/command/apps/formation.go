@@ -91,7 +91,9 @@ type Restart struct {
 	Identity string
 	Type     string // "" = all types
 	Dyno     string // web.1; wins over Type
-	Stop     bool   // for one-off dynos: they are not started again
+	// Stop ends the dynos of a type, or one, where a restart would replace them
+	// without a gap. Those of a formation are started again, one-offs are not.
+	Stop bool
 
 	app *document.App
 }
@@ -128,6 +130,9 @@ func (c *Restart) Decide(v store.View, _ control.By, _ time.Time, d *control.Dec
 	if c.Dyno != "" {
 		return c.one(v, d)
 	}
+	if c.Stop {
+		return c.ofType(v, d)
+	}
 	list, err := store.Find[*document.Formation](v, "app", c.app.ID)
 	if err != nil {
 		return err
@@ -154,16 +159,40 @@ func (c *Restart) one(v store.View, d *control.Decision) error {
 	if len(list) == 0 {
 		return fault.New(fault.NotFound, "Couldn't find that dyno.")
 	}
-	d.Note("dyno", c.Dyno)
-	if list[0].Formation == "" {
-		// On record, so that it is not started if it has not been yet.
-		list[0].State = Stopping
-		d.Put(list[0])
-		d.Job(JobStopTask, list[0].ID)
-		return nil
-	}
-	d.Job(JobStopInstance, list[0].ID)
+	end(list[0], d)
 	return nil
+}
+
+// ofType ends the dynos of a type, one-offs among them.
+func (c *Restart) ofType(v store.View, d *control.Decision) error {
+	list, err := store.Find[*document.Dyno](v, "app", c.app.ID)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, x := range list {
+		if x.Type == c.Type {
+			found = true
+			end(x, d)
+		}
+	}
+	if !found {
+		return fault.New(fault.NotFound, "Couldn't find a dyno of that process type (%.63s).", c.Type)
+	}
+	return nil
+}
+
+// end asks the engine to stop a dyno.
+func end(x *document.Dyno, d *control.Decision) {
+	d.Note("dyno", x.Name)
+	if x.Formation != "" {
+		d.Job(JobStopInstance, x.ID)
+		return
+	}
+	// On record, so that it is not started if it has not been yet.
+	x.State = Stopping
+	d.Put(x)
+	d.Job(JobStopTask, x.ID)
 }
 
 // ObserveDynos records what the engine was seen to run for an app: the whole

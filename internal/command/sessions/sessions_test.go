@@ -71,6 +71,14 @@ func TestRun(t *testing.T) {
 	if last := jobs[len(jobs)-1]; last.Kind != apps.JobStopTask || last.Ref != detached.Dyno.ID {
 		t.Errorf("jobs %+v", jobs)
 	}
+	// Or all of a type.
+	asked := len(jobs)
+	lines = w.Record(&apps.Restart{Identity: "clinic", Type: "migrate", Stop: true}, w.As("dev"))
+	jobs, _ = w.Store.Jobs(t.Context(), 100)
+	if last := jobs[len(jobs)-1]; len(jobs) != asked+1 || last.Kind != apps.JobStopTask || last.Ref != detached.Dyno.ID || lines[0].Detail("dyno") != "migrate.2" {
+		t.Errorf("jobs %+v, recorded as %v", jobs, lines[0].Details)
+	}
+	w.Refused(fault.NotFound, commandtest.None, &apps.Restart{Identity: "clinic", Type: "clock", Stop: true}, w.As("dev"))
 }
 
 func TestLife(t *testing.T) {
