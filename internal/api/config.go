@@ -28,6 +28,9 @@ type Config struct {
 	Domain string
 	// Version of the program.
 	Version string
+	// Help is the address of a page that explains errors, each at an anchor
+	// named by its id; "" = there is none, and errors have no url.
+	Help string
 
 	Terminals Terminals
 	Bastion   Bastion

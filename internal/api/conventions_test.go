@@ -82,6 +82,36 @@ func TestRatesForget(t *testing.T) {
 	}
 }
 
+// TestStrictTransport pins browsers to TLS for names of this server alone.
+func TestStrictTransport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for host, want := range map[string]bool{
+		"localhost.paas.example.org": true, "localhost.paas.example.org:5443": true,
+		"localhost": false, "LocalHost:5443": false, "127.0.0.1:5443": false, "[::1]:5443": false,
+	} {
+		r := httptest.NewRequest("GET", "https://"+host+"/account", nil)
+		a := httptest.NewRecorder()
+		w.handler.ServeHTTP(a, r)
+		if got := a.Header().Get("Strict-Transport-Security") != ""; got != want {
+			t.Errorf("%s: pinned %v, want %v", host, got, want)
+		}
+	}
+}
+
+// TestHelp leads from an error to the installation's page about it.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.serve(Config{Help: "https://help.example.org/errors"})
+	for request, id := range map[string]string{"GET /apps/none": "not_found", "GET /nowhere": "not_found", "POST /apps": "bad_request"} {
+		want := `"url":"https://help.example.org/errors#` + id + `"`
+		if a := w.request("dev", request, "{"); !strings.Contains(a.Body.String(), want) {
+			t.Errorf("%s: %s, want %s", request, a.Body, want)
+		}
+	}
+}
+
 func TestBodyBounds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

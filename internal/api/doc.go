@@ -9,6 +9,8 @@
 //   - A token does what its scope allows, whoever its account is.
 //   - Requests are bounded: body, headers that are parsed, rate.
 //   - An internal error shows a request id and nothing else.
+//   - An error has Heroku's id and message, and a url where the installation
+//     has a page for its people to read (Config.Help).
 //
 // internal/server builds it with New and serves it. What other parts of the
 // program do for it (terminals, log streams, evidence packs) are the small

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -72,7 +73,7 @@ func (a *api) front(mux *http.ServeMux) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Vary", "Authorization, Accept, Range")
-		if r.TLS != nil {
+		if r.TLS != nil && !shared(r.Host) {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if rest, ok := strings.CutPrefix(r.URL.Path, teamApps); ok {
@@ -81,6 +82,16 @@ func (a *api) front(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// shared tells whether a host name is that of every service on a developer's
+// machine: a browser that was told to use TLS with it would with all of them.
+func shared(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	return strings.EqualFold(name, "localhost") || net.ParseIP(strings.Trim(name, "[]")) != nil
 }
 
 // serve is a route as the mux calls it.
@@ -231,7 +242,11 @@ func (c *call) fail(err error) {
 	if p.Status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="strongroom"`)
 	}
-	body, _ := json.Marshal(p)
+	told := *p
+	if c.cfg.Help != "" && told.URL == "" {
+		told.URL = c.cfg.Help + "#" + told.ID
+	}
+	body, _ := json.Marshal(told)
 	c.write(p.Status, "application/json", append(body, '\n'))
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +124,11 @@ func TestProfile(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	s.fails(1, "Run: strongroom login URL", "ledger:key")
+	old := &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}, InsecureSkipVerify: true} //nolint:gosec // it is to be turned away
+	if c, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), old); err == nil {
+		c.Close()
+		t.Error("the API speaks a cipher suite without authenticated encryption")
+	}
 	if got := strongroom(t.Context(), "wrong\n", "login", s.url, "--ca", s.ca); got.code != 1 || got.err == "" {
 		t.Errorf("with a wrong token: %+v", got)
 	}

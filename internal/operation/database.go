@@ -186,8 +186,10 @@ func (r *Runner) dispose(ctx context.Context, volume string, refused func(why st
 			case <-time.After(time.Second):
 			}
 		case fault.NotFound:
-			// It never came to be, or an earlier try destroyed it.
-			return driver.Disposal{KeyRemoved: true, ReadTried: "there is no such volume"}, nil
+			// It never came to be, or an earlier try that was broken off before it
+			// was recorded destroyed it, or the engine lost what it knew and the
+			// image still lies somewhere. Nobody saw a destruction: none is claimed.
+			return driver.Disposal{ReadTried: "the engine knows no such volume: nothing was destroyed now, look on the host for an image of it"}, nil
 		default:
 			return d, err
 		}

@@ -651,3 +651,22 @@ func TestDisposalRefused(t *testing.T) {
 		t.Errorf("recorded as %v", last)
 	}
 }
+
+// TestUnknownVolume claims no destruction that nobody saw.
+func TestUnknownVolume(t *testing.T) {
+	l := newLab(t)
+	l.start()
+	create := &addons.Create{App: "clinic", Plan: "heroku-postgresql", Name: "records"}
+	l.Do(create, l.As("root"))
+	l.Engine.Fail("DestroyVolume", fault.New(fault.NotFound, "There is no such volume."))
+	l.Do(&addons.Destroy{Identity: "records"}, l.As("root"))
+	l.until("the disposal is on record", func() bool {
+		l.Skip(time.Minute)
+		return l.Gone(document.KindAddon, create.Addon.ID)
+	})
+	l.done()
+	last := l.Since(l.Size() - 1)[0]
+	if last.Action != "addon.dispose" || last.Detail("key_removed") != "false" || !strings.Contains(last.Detail("read_tried"), "nothing was destroyed now") {
+		t.Errorf("recorded as %v %v", last, last.Details)
+	}
+}

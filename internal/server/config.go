@@ -53,6 +53,10 @@ type Config struct {
 	// Build is how builds reach package registries, and what bounds pushes and
 	// builds.
 	Build BuildConfig `json:"build"`
+	// Help is the address of a page on which an installation's people read what
+	// errors mean and whom to ask, with an anchor for each id ("forbidden");
+	// the API's errors and the heroku CLI show it. "" = errors have no url.
+	Help string `json:"help"`
 	// Version of the program.
 	Version string `json:"-"`
 

@@ -293,7 +293,19 @@ func (p *parts) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the API's certificate: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		// Of TLS 1.2, as the routers have it: with forward secrecy and
+		// authenticated encryption. TLS 1.3 has no others.
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+			tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+	}, nil
 }
 
 // bastionKey is made at the first start.
@@ -336,7 +348,7 @@ func (p *parts) buildKey() (ed25519.PrivateKey, error) {
 func (p *parts) handler(logs api.Logs, stream http.Handler) (http.Handler, error) {
 	a := &adapters{p}
 	return api.New(api.Config{
-		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version,
+		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version, Help: p.cfg.Help,
 		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt, AppPort: p.cfg.EdgePort},
 		Terminals: a, Bastion: a, Network: a, Logs: logs, LogStream: stream, Git: p.deploys.git, Evidence: newEvidence(p), Probes: p.prober,
 		Live: a.live, Log: p.log,

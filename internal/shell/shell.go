@@ -200,11 +200,25 @@ const damaged = "; its recording was damaged, only what precedes that is kept"
 // close records the end of a session. What the ledger does not take now it is
 // given again by Run.
 func (d *Desk) close(ctx context.Context, c *sessions.Close) error {
-	_, err := d.cfg.Kernel.Execute(ctx, c, gatewayActor())
+	_, err := d.cfg.Kernel.Execute(ctx, c, control.System("gateway", d.via(ctx, c.ID)))
 	if unrecorded(err) {
 		d.owed.close(c)
 	}
 	return err
+}
+
+// via is the way that a session came: tunnels to databases come over SSH.
+func (d *Desk) via(ctx context.Context, session string) ledger.Via {
+	via := ledger.ViaRendezvous
+	// What cannot be read now is not recorded either: the command says so.
+	_ = d.cfg.Store.Read(ctx, func(v store.View) error {
+		s, err := store.Get[*document.Session](v, session)
+		if err == nil && s.Type == tunnelType {
+			via = ledger.ViaSSH
+		}
+		return err
+	})
+	return via
 }
 
 // endRun records that a one-off dyno is over.

@@ -495,6 +495,9 @@ func TestDatabase(t *testing.T) {
 	if len(list) != 1 || list[0].State != document.SessionClosed || list[0].Type != "psql" || list[0].Bytes != 5 {
 		t.Errorf("%+v", list)
 	}
+	if e := l.Since(l.Size() - 1)[0]; e.Action != "session.close" || e.Via != ledger.ViaSSH {
+		t.Errorf("its end is recorded as %v via %s", e, e.Via)
+	}
 }
 
 func signer(t *testing.T, private secret.Value) ssh.Signer {

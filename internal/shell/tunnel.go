@@ -18,6 +18,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
+// tunnelType is the type of sessions that are connections to a database.
+const tunnelType = "psql"
+
 // tunnel is a way to a database that waits for its owner's key.
 type tunnel struct {
 	app, addon, name, host string
@@ -53,7 +56,7 @@ func (d *Desk) Authorize(ctx context.Context, _ string, key ssh.PublicKey, remot
 			}
 			by := t.by
 			by.Via, by.Actor.IP = ledger.ViaSSH, remote.String()
-			open := &sessions.Open{App: t.app, Dyno: t.name, Type: "psql"}
+			open := &sessions.Open{App: t.app, Dyno: t.name, Type: tunnelType}
 			if _, err := d.cfg.Kernel.Execute(ctx, open, by); err != nil {
 				return err
 			}

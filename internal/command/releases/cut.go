@@ -53,7 +53,11 @@ func Release(v store.View, c Cut, now time.Time, d *control.Decision) (*document
 	if err := withSlug(v, r, c.Slug, current(list)); err != nil {
 		return nil, err
 	}
-	if p, ok := policy.(*document.Policy); ok && r.Slug != "" && (c.Code || p.ApproveConfig) {
+	switch p, ok := policy.(*document.Policy); {
+	case r.Slug == "":
+	case !ok && c.Code: // every team has a policy; one that lost it is not freer for it
+		r.Required = 1
+	case ok && (c.Code || p.ApproveConfig):
 		r.Required = p.Approvals
 	}
 	if r.Required > 0 {
