@@ -200,6 +200,38 @@ func TestTunnelHalfClose(t *testing.T) {
 	}
 }
 
+// TLS's last words are not passed on; everything else is, as it comes.
+func TestGoodbye(t *testing.T) {
+	record := func(kind byte, length int) string {
+		return string([]byte{kind, 3, 3, byte(length >> 8), byte(length)}) + strings.Repeat("x", length)
+	}
+	for _, test := range []struct {
+		name  string
+		parts []string
+		want  int // parts that arrive
+	}{
+		{"TLS 1.3", []string{record(23, 300), record(23, 19)}, 1},
+		{"TLS 1.2", []string{record(23, 300), record(21, 26)}, 1},
+		{"a refused handshake", []string{record(21, 2)}, 1},
+		{"the shortest message", []string{record(23, 22)}, 1},
+		{"not the last words", []string{record(23, 19), record(23, 300)}, 2},
+		{"twice", []string{record(23, 19), record(23, 19)}, 1},
+		{"with an answer", []string{record(23, 300) + record(23, 19)}, 1},
+		{"not TLS", []string{"N", "", strings.Repeat("x", 24)}, 3},
+	} {
+		var got strings.Builder
+		w := &parting{Writer: &got}
+		for _, p := range test.parts {
+			if n, err := io.WriteString(w, p); n != len(p) || err != nil {
+				t.Fatalf("%s: %d of %d, %v", test.name, n, len(p), err)
+			}
+		}
+		if want := strings.Join(test.parts[:test.want], ""); got.String() != want {
+			t.Errorf("%s: %d bytes arrived, want %d", test.name, got.Len(), len(want))
+		}
+	}
+}
+
 func TestBastionRefuses(t *testing.T) {
 	l := newSSHLab(t, func(c *BastionConfig) { c.Channels = 2 })
 	a := l.grant(t)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -187,7 +188,7 @@ func (f *forwarder) forward(ctx context.Context, c ssh.NewChannel) {
 		closeWrite(server)
 	})
 	both.Go(func() {
-		io.Copy(counting{channel, &f.out, f.touch}, server)
+		io.Copy(counting{&parting{Writer: channel}, &f.out, f.touch}, server)
 		channel.CloseWrite()
 		// A destination that has closed takes no more either: without this a client
 		// that never closes would hold the channel.
@@ -197,6 +198,41 @@ func (f *forwarder) forward(ctx context.Context, c ssh.NewChannel) {
 }
 
 func (f *forwarder) touch() { f.activity.Reset(f.cfg.Idle) }
+
+// parting holds a goodbye back until something follows it, which is never. By
+// the time that PostgreSQL ends TLS in words psql has left, and the heroku CLI,
+// which carries the words to nobody, dies of them. That the stream ends is passed
+// on all the same.
+type parting struct {
+	io.Writer
+	held []byte
+}
+
+func (w *parting) Write(p []byte) (int, error) {
+	if w.held != nil {
+		if _, err := w.Writer.Write(w.held); err != nil {
+			return 0, err
+		}
+		w.held = nil
+	}
+	if goodbye(p) {
+		w.held = bytes.Clone(p)
+		return len(p), nil
+	}
+	return w.Writer.Write(p)
+}
+
+// goodbye tells whether p is an encrypted TLS alert and nothing else: by its type
+// in TLS 1.2; in TLS 1.3, where all is of the type application data, by its length,
+// two bytes with their type and tag. No message of PostgreSQL is so short.
+// (RFC 5246, 6.2; RFC 8446, 5.2)
+func goodbye(p []byte) bool {
+	const header, applicationData, alert, plain, sealed = 5, 23, 21, 2, 2 + 1 + 16
+	if len(p) < header || len(p) != header+int(p[3])<<8+int(p[4]) {
+		return false
+	}
+	return p[0] == alert && len(p) > header+plain || p[0] == applicationData && len(p) == header+sealed
+}
 
 // closeWrite passes an end of stream on, where that can be done.
 func closeWrite(c io.Closer) {
