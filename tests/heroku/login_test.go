@@ -39,6 +39,7 @@ func TestLogin(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("login: %v\n%s", err, d.seen)
 	}
+	ran.Succeeded(t.Name(), cmd.Args[1:])
 	if strings.Contains(d.seen, "battery") {
 		t.Error("the password was shown")
 	}

@@ -19,6 +19,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -30,6 +32,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +45,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store"
 	"github.com/strongroom/strongroom/internal/view"
+	"github.com/strongroom/strongroom/tests/commands"
 )
 
 // host is a served world, and the environment of a CLI that uses it.
@@ -54,6 +58,24 @@ type host struct {
 	ca     string
 	who    string // whose token the CLI has
 	seen   int64
+}
+
+// ran is what the tests of this package ran.
+var ran commands.Record
+
+// TestMain fails where a test did not run a command that the list of promised
+// commands says it runs.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code != 0 {
+		os.Exit(code) // what failed did not run to its end
+	}
+	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
+	for _, missing := range ran.Missing(func(c commands.Command) string { return c.Contract }, some) {
+		fmt.Fprintln(os.Stderr, missing)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // program finds the CLI.
@@ -254,6 +276,8 @@ func (h *host) runIn(dir string, args ...string) *result {
 		r.code = failed.ExitCode()
 	case err != nil:
 		h.t.Fatalf("%s: %v", r.command, err)
+	default:
+		ran.Succeeded(h.t.Name(), args)
 	}
 	return r
 }

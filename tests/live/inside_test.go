@@ -73,7 +73,7 @@ func newInsider(t *testing.T) *insider {
 	}
 	in.h(t, "developer", "apps:create", in.app, "--space", "other", "--team", "care", "--no-remote").ok()
 	t.Cleanup(func() { in.h(t, "operator", "apps:destroy", "-a", in.app, "--confirm", in.app).ok() })
-	dir := in.repository(t, in.app, "", map[string]string{
+	dir := in.repository(t, t.TempDir(), in.app, "", map[string]string{
 		"package.json": `{"name":"insider","version":"1.0.0","private":true,"engines":{"node":"24.x"}}`,
 		"Procfile":     "web: node server.js\n",
 		"server.js":    "require('http').createServer((_, r) => r.end('insider " + tag + "')).listen(process.env.PORT, '::');\n",

@@ -81,7 +81,7 @@ func newPath(t *testing.T, s *site) *path {
 	t.Helper()
 	p := &path{site: s, developer: s.account(t, "developer"), auditor: s.account(t, "auditor"), began: time.Now().Add(-time.Minute)}
 	p.app = s.newApp(t, "steps", "other")
-	p.dir = s.repository(t, p.app, "", source("steps", stepsSource))
+	p.dir = s.repository(t, t.TempDir(), p.app, "", source("steps", stepsSource))
 	s.push(t, p.app, p.dir)
 	return p
 }

@@ -21,6 +21,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,12 +30,33 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/strongroom/strongroom/tests/commands"
 )
+
+// ran is what the tests of this package ran.
+var ran commands.Record
+
+// TestMain fails where a test did not run a command that the list of promised
+// commands says it runs.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code != 0 {
+		os.Exit(code) // what failed did not run to its end
+	}
+	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
+	for _, missing := range ran.Missing(func(c commands.Command) string { return c.Live }, some) {
+		fmt.Fprintln(os.Stderr, missing)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // site is an installation and the people who work with it.
 type site struct {
@@ -131,7 +153,10 @@ func (b *both) String() string {
 	return b.text.String()
 }
 
-var colours = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+var (
+	colours = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+	blanks  = regexp.MustCompile(`[ \t]+`)
+)
 
 // command runs a program as a person for at most five minutes.
 func (s *site) command(t *testing.T, who, dir, name string, args ...string) *result {
@@ -164,7 +189,17 @@ func (s *site) sr(t *testing.T, who string, args ...string) *result {
 // h runs the real heroku CLI as a person.
 func (s *site) h(t *testing.T, who string, args ...string) *result {
 	t.Helper()
-	return s.sr(t, who, append([]string{"heroku"}, args...)...)
+	return s.herokuIn(t, who, s.out, args...)
+}
+
+// herokuIn runs the real heroku CLI as a person in a folder.
+func (s *site) herokuIn(t *testing.T, who, dir string, args ...string) *result {
+	t.Helper()
+	r := s.command(t, who, dir, s.program, append([]string{"heroku"}, args...)...)
+	if r.code == 0 {
+		ran.Succeeded(t.Name(), args)
+	}
+	return r
 }
 
 // ok wants the command to have succeeded and said all the words.
@@ -188,18 +223,18 @@ func (r *result) fails(words ...string) *result {
 func (r *result) says(words ...string) *result {
 	r.t.Helper()
 	for _, w := range words {
-		if !strings.Contains(r.said, w) {
+		if !strings.Contains(r.said, w) && !strings.Contains(blanks.ReplaceAllString(r.said, " "), w) {
 			r.t.Fatalf("%s: does not say %q\n%s", r.line, w, r.said)
 		}
 	}
 	return r
 }
 
-// repository makes a git repository of files, or of a folder of the checkout if
-// files is nil, with the app as its remote, and gives its folder.
-func (s *site) repository(t *testing.T, app, example string, files map[string]string) string {
+// repository makes a git repository in the parent folder, of an example, if one is
+// named, and of files, with the app as its remote, and gives its folder.
+func (s *site) repository(t *testing.T, parent, app, example string, files map[string]string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), app)
+	dir := filepath.Join(parent, app)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +256,7 @@ func (s *site) repository(t *testing.T, app, example string, files map[string]st
 	}
 	s.git(t, "developer", dir, "init", "-q", "-b", "main").ok()
 	s.commit(t, dir, "First version")
-	s.command(t, "developer", dir, s.program, "heroku", "git:remote", "-a", app).ok()
+	s.herokuIn(t, "developer", dir, "git:remote", "-a", app).ok()
 	return dir
 }
 
@@ -240,7 +275,11 @@ func (s *site) git(t *testing.T, who, dir string, args ...string) *result {
 		"GIT_TERMINAL_PROMPT=0", "GIT_SSL_CAINFO=" + filepath.Join(s.data, "public/ca.pem"),
 		"git", "-c", "credential.helper=", "-c", "credential.helper=" + helper,
 	}
-	return s.command(t, who, dir, "env", append(base, args...)...)
+	r := s.command(t, who, dir, "env", append(base, args...)...)
+	if r.code == 0 {
+		ran.Succeeded(t.Name(), append([]string{"git"}, args...))
+	}
+	return r
 }
 
 // push pushes main and approves the release that comes of it; it gives what

@@ -64,7 +64,7 @@ func source(name, server string) map[string]string {
 func newWriter(t *testing.T, s *site, space string) *writer {
 	t.Helper()
 	w := &writer{site: s, name: s.newApp(t, "writer", space)}
-	s.push(t, w.name, s.repository(t, w.name, "", source("writer", writerSource)))
+	s.push(t, w.name, s.repository(t, t.TempDir(), w.name, "", source("writer", writerSource)))
 	eventually(t, time.Minute, "the writer answering", func() error {
 		if w.client == nil {
 			// It has a certificate once it has a route.
