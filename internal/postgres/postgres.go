@@ -10,7 +10,6 @@ package postgres
 import (
 	"archive/tar"
 	"bytes"
-	_ "embed"
 	"fmt"
 	"io"
 	"time"
@@ -33,14 +32,6 @@ const (
 	dataDir   = "/var/lib/postgresql/data"
 	volumeDir = "postgres"
 )
-
-// guard is what runs the image's entrypoint: see there.
-//
-//go:embed guard.sh
-var guard string
-
-// Command is what a database's container runs.
-func Command() []string { return append([]string{"/bin/sh", "-c", guard, "guard"}, quiet...) }
 
 // Volume is the encrypted volume of a database.
 func Volume(a *document.Addon, key secret.Value) driver.Volume {
@@ -68,11 +59,11 @@ func Formation(a *document.Addon, image string, admin secret.Value) (driver.Form
 		return driver.Formation{}, err
 	}
 	return driver.Formation{
-		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v3." + image,
+		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v2." + image,
 		Labels: driver.Labels{App: a.App, Source: "heroku", Type: "postgres"}, Quantity: 1, Private: true,
 		Grace: 60 * time.Second, Boot: 3 * time.Minute,
 		Process: driver.Process{
-			Image: image, Args: Command(), UID: UID, Port: Port, ReadOnly: true,
+			Image: image, Args: append([]string{"/usr/local/bin/postgres-entrypoint"}, quiet...), UID: UID, Port: Port, ReadOnly: true,
 			Dir: "/var/lib/postgresql",
 			Env: []driver.EnvVar{
 				{Name: "POSTGRES_PASSWORD", Value: string(admin.Reveal())},
