@@ -228,7 +228,7 @@ func TestSpaces(t *testing.T) {
 	h.run("spaces:rename", "--from", "annex", "--to", "annex-two").ok()
 	h.recorded("owner space.create ok", "test space.allocate ok", "owner space.rename ok")
 	h.run("spaces:trusted-ips", "annex-two").ok("no trusted IP ranges")
-	h.run("spaces:trusted-ips:add", "203.0.113.0/24", "--space", "annex-two", "--confirm", "annex-two").ok("Added 203.0.113.0/24")
+	h.run("trusted-ips:add", "203.0.113.0/24", "--space", "annex-two", "--confirm", "annex-two").ok("Added 203.0.113.0/24")
 	h.run("spaces:trusted-ips", "annex-two").ok("203.0.113.0/24")
 	h.run("trusted-ips:add", "300.0.0.1/8", "--space", "annex-two", "--confirm", "annex-two").fails("is not a network")
 	h.run("trusted-ips:remove", "203.0.113.0/24", "--space", "annex-two", "--confirm", "annex-two").ok("Removed 203.0.113.0/24")
