@@ -411,12 +411,12 @@ func (p *path) role(t *testing.T, m *moment) {
 		return slices.Contains(member.Roles, "viewer")
 	}
 	before := get()
-	verb := "roles:grant"
+	args := []string{"roles:grant", email, "viewer", "--team", "care"}
 	if before {
-		verb = "roles:revoke"
+		args = []string{"roles:revoke", email, "viewer", "--team", "care", "--confirm", email}
 	}
 	m.start()
-	r := p.sr(t, "operator", verb, email, "viewer", "--team", "care")
+	r := p.sr(t, "operator", args...)
 	m.ended(t, r)
 	either(t, r, get(), before, !before)
 }
@@ -468,7 +468,7 @@ func (p *path) settled(t *testing.T) {
 	if len(must[[]named](t)(list[named](t, p.developer, client.Path("apps", p.app, "addons")))) > 0 {
 		p.addon(t, calm)
 	}
-	if r := p.sr(t, "operator", "roles:revoke", "auditor@example.org", "viewer", "--team", "care"); r.code != 0 {
+	if r := p.sr(t, "operator", "roles:revoke", "auditor@example.org", "viewer", "--team", "care", "--confirm", "auditor@example.org"); r.code != 0 {
 		r.says("does not hold that role") // it was taken in the last round
 	}
 	p.h(t, "developer", "maintenance:off", "-a", p.app).ok()
