@@ -9,10 +9,13 @@
 package commands
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // Command is a promised command.
@@ -142,4 +145,19 @@ func (r *Record) Missing(suite func(Command) string, some bool) []string {
 		out = append(out, fmt.Sprintf("heroku %s was not run with success by %s", c.Line, test))
 	}
 	return out
+}
+
+// Main runs a suite's tests. It fails if a test did not run a command that the
+// list says it runs.
+func (r *Record) Main(m *testing.M, suite func(Command) string) {
+	code := m.Run()
+	if code != 0 {
+		os.Exit(code) // what failed did not run to its end
+	}
+	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
+	for _, missing := range r.Missing(suite, some) {
+		fmt.Fprintln(os.Stderr, missing)
+		code = 1
+	}
+	os.Exit(code)
 }

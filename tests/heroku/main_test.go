@@ -19,8 +19,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -32,7 +30,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,20 +60,8 @@ type host struct {
 // ran is what the tests of this package ran.
 var ran commands.Record
 
-// TestMain fails where a test did not run a command that the list of promised
-// commands says it runs.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code != 0 {
-		os.Exit(code) // what failed did not run to its end
-	}
-	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
-	for _, missing := range ran.Missing(func(c commands.Command) string { return c.Contract }, some) {
-		fmt.Fprintln(os.Stderr, missing)
-		code = 1
-	}
-	os.Exit(code)
-}
+// TestMain fails where a promised command was not run.
+func TestMain(m *testing.M) { ran.Main(m, func(c commands.Command) string { return c.Contract }) }
 
 // program finds the CLI.
 func program(t *testing.T) string {

@@ -21,7 +21,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +29,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,20 +41,8 @@ import (
 // ran is what the tests of this package ran.
 var ran commands.Record
 
-// TestMain fails where a test did not run a command that the list of promised
-// commands says it runs.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code != 0 {
-		os.Exit(code) // what failed did not run to its end
-	}
-	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
-	for _, missing := range ran.Missing(func(c commands.Command) string { return c.Live }, some) {
-		fmt.Fprintln(os.Stderr, missing)
-		code = 1
-	}
-	os.Exit(code)
-}
+// TestMain fails where a promised command was not run.
+func TestMain(m *testing.M) { ran.Main(m, func(c commands.Command) string { return c.Live }) }
 
 // site is an installation and the people who work with it.
 type site struct {
