@@ -173,23 +173,9 @@ func (d *Deployer) brings(ctx context.Context, push git.Push, start *releases.St
 // it before serving.
 func (d *Deployer) Recover(ctx context.Context) error {
 	var broken []*document.Build
-	if err := d.cfg.Store.Read(ctx, func(v store.View) error {
-		apps, err := store.Find[*document.App](v, "all", "")
-		if err != nil {
-			return err
-		}
-		for _, a := range apps {
-			builds, err := store.Find[*document.Build](v, "app", a.ID)
-			if err != nil {
-				return err
-			}
-			for _, b := range builds {
-				if b.Status == document.BuildPending {
-					broken = append(broken, b)
-				}
-			}
-		}
-		return nil
+	if err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
+		broken, err = store.Find[*document.Build](v, "open", "")
+		return err
 	}); err != nil {
 		return err
 	}

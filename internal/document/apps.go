@@ -176,8 +176,14 @@ type Build struct {
 // Kind is KindBuild.
 func (*Build) Kind() Kind { return KindBuild }
 
-// Keys finds builds by app.
-func (b *Build) Keys() []Key { return []Key{{"app", b.App}} }
+// Keys finds builds by app, and those that have not ended.
+func (b *Build) Keys() []Key {
+	keys := []Key{{"app", b.App}}
+	if b.Status == BuildPending {
+		keys = append(keys, Key{"open", ""})
+	}
+	return keys
+}
 
 // Within is the app's space.
 func (b *Build) Within() string { return b.Space }

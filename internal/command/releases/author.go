@@ -36,12 +36,16 @@ func authors(v store.View, app *document.App, claimed, parts []string) ([]string
 			return nil, err
 		}
 	}
+	part := map[string]bool{}
+	for _, c := range parts {
+		part[c] = true
+	}
 	builds, err := store.Find[*document.Build](v, "app", app.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, b := range builds {
-		if slices.Contains(parts, b.Commit) {
+		if part[b.Commit] {
 			if err := add(b.ByEmail); err != nil {
 				return nil, err
 			}
