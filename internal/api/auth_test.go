@@ -123,7 +123,7 @@ func TestPasswordLogin(t *testing.T) {
 	for _, e := range w.since(w.size() - 2) {
 		actions = append(actions, e.Action+" "+string(e.Outcome)+" "+e.Actor.Email)
 	}
-	if got, want := strings.Join(actions, ", "), "account.login ok , token.create ok pat@example.org"; got != want {
+	if got, want := strings.Join(actions, ", "), "account.login ok pat@example.org, token.create ok pat@example.org"; got != want {
 		t.Errorf("the ledger has %q, want %q", got, want)
 	}
 

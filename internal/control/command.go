@@ -109,6 +109,9 @@ type Decision struct {
 	Outcome ledger.Outcome
 	// Error is what the actor is told of a failure.
 	Error string
+	// LoggedIn is the account that somebody anonymous proved to be. The entry is
+	// that account's then. Only a log-in may name one.
+	LoggedIn *document.Account
 }
 
 // Other is a part for another scope, with an action of its own.

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -279,6 +280,9 @@ func (k *Kernel) decide(b store.Batch, p *pending, m moment) (seq int64, refused
 	if refused = p.cmd.Decide(v, p.by, m.now, d); refused == nil {
 		refused = d.check(aim.Scope)
 	}
+	if refused == nil && d.LoggedIn != nil {
+		refused = p.logIn(v, d.LoggedIn, aim.On.Team)
+	}
 	switch kind := fault.Of(refused); {
 	case v.failed != nil:
 		return 0, nil, v.failed
@@ -289,6 +293,24 @@ func (k *Kernel) decide(b store.Batch, p *pending, m moment) (seq int64, refused
 		return 0, refused, k.deny(b, p, aim, refused, m)
 	}
 	return 0, refused, nil
+}
+
+// logInAction is the one action that makes an account of somebody anonymous.
+const logInAction = "account.login"
+
+// logIn makes a command's actor the account that it found them to be. Nobody
+// who is known becomes another, and nothing but a log-in says who somebody is.
+func (p *pending) logIn(v store.View, acct *document.Account, team string) error {
+	if p.cmd.Action() != logInAction || p.by.Actor.Kind != ledger.AnonymousActor || acct.ID == "" {
+		return fmt.Errorf("%s by a %s actor named the account %s as its actor", p.cmd.Action(), p.by.Actor.Kind, acct.ID)
+	}
+	roles, err := authz.RolesOf(v, acct.ID, team)
+	if err != nil {
+		return err
+	}
+	actor := &p.by.Actor
+	actor.Kind, actor.ID, actor.Email, actor.Roles = ledger.AccountActor, acct.ID, acct.Email, roles
+	return nil
 }
 
 // watched notes whether the database failed while a command looked at it. What

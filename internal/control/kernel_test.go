@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -287,6 +288,44 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		})
+	}
+}
+
+// TestLogIn says whose entry a log-in is, and that nothing else changes who acts.
+func TestLogIn(t *testing.T) {
+	l := newLab(t)
+	login := func(action string) *step {
+		return &step{
+			lab: l, action: action, need: authz.Public,
+			decide: func(_ store.View, _ *document.Team, d *Decision) error {
+				d.LoggedIn = l.owner
+				return nil
+			},
+		}
+	}
+	before := l.size()
+	if _, err := l.kernel.Execute(t.Context(), login("account.login"), anonymous("203.0.113.9")); err != nil {
+		t.Fatal(err)
+	}
+	want := ledger.Actor{Kind: ledger.AccountActor, ID: l.owner.ID, Email: l.owner.Email, IP: "203.0.113.9", Roles: []string{"owner"}}
+	if diff := cmp.Diff(want, l.since(before)[0].Body.Actor); diff != "" {
+		t.Error(diff)
+	}
+	before = l.size()
+	for name, c := range map[string]struct {
+		action string
+		by     By
+	}{
+		"another action":         {"team.step", anonymous("203.0.113.9")},
+		"an account":             {"account.login", l.as(l.stranger)},
+		"a part of the platform": {"account.login", System("reconciler", ledger.ViaReconciler)},
+	} {
+		if _, err := l.kernel.Execute(t.Context(), login(c.action), c.by); err == nil {
+			t.Errorf("%s became another account", name)
+		}
+	}
+	if list := l.since(before); len(list) != 0 {
+		t.Errorf("recorded: %v", list)
 	}
 }
 

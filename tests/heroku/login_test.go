@@ -43,7 +43,7 @@ func TestLogin(t *testing.T) {
 	if strings.Contains(d.seen, "battery") {
 		t.Error("the password was shown")
 	}
-	h.recorded("anonymous account.login ok", "pat token.create ok")
+	h.recorded("pat account.login ok", "pat token.create ok")
 	netrc, err := os.ReadFile(filepath.Join(h.home, ".netrc"))
 	if err != nil || !strings.Contains(string(netrc), "login pat@example.org") {
 		t.Errorf("the CLI kept no token: %v", err)

@@ -69,11 +69,13 @@ func (c *Login) Aim(v store.View) (control.Aim, error) {
 	return aim, nil
 }
 
-// Decide lets in or refuses, with one message for every reason.
+// Decide lets in or refuses, with one message for every reason. Who is let in
+// is the actor of the entry; who is refused stays anonymous.
 func (c *Login) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	if c.Account == nil || !c.right || c.Account.Suspended {
 		return fault.New(fault.Unauthenticated, "Invalid credentials provided.")
 	}
+	d.LoggedIn = c.Account
 	return nil
 }
 

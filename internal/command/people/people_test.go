@@ -74,6 +74,9 @@ func TestLogin(t *testing.T) {
 	if right.Account == nil || right.Account.Email != "ann@example.org" || lines[0].Outcome != ledger.OK || lines[0].Target.Name != "ann@example.org" {
 		t.Errorf("%+v, recorded as %v", right.Account, lines)
 	}
+	if who := lines[0].Actor; who.Kind != ledger.AccountActor || who.ID != right.Account.ID || who.Email != "ann@example.org" || who.IP != "203.0.113.9" {
+		t.Errorf("a log-in that succeeded was done by %+v", who)
+	}
 	var messages []string
 	for _, c := range []*people.Login{
 		login("ann@example.org", "CANARY wrong"), login("ann@example.org", ""), login("bob@example.org", ""), login("nobody@example.org", password),
