@@ -63,9 +63,11 @@ func newEngine(t *testing.T) *engine {
 	client, err := daemon.Connect(t.Context())
 	e.must(err)
 	t.Cleanup(func() { client.Close() })
+	init, err := exec.LookPath("tini-static")
+	e.must(err)
 	d, err := containerd.Open(t.Context(), containerd.Config{
 		Client: client, Data: filepath.Join(dir, "data"), Run: run, Network: e.network, Volumes: volumes,
-		Logs: logs, Cgroup: "/strongroom-" + name, ScratchBytes: 256 << 20,
+		Logs: logs, Cgroup: "/strongroom-" + name, Init: init, ScratchBytes: 256 << 20,
 	}, log)
 	e.must(err)
 	t.Cleanup(func() { d.Close() })

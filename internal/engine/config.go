@@ -52,7 +52,7 @@ type Config struct {
 	// Containerd is the absolute path of containerd. Default: found in PATH.
 	Containerd string
 	// Init is the absolute path of tini-static, the first process of every
-	// container. Default: found in PATH; without it there is none.
+	// container. Default: found in PATH.
 	Init string
 	// Control is the socket on which the engine's own supervisor finds it (see
 	// package supervise). Empty: none.
@@ -85,7 +85,7 @@ func (c *Config) complete() error {
 	}
 	if c.Init == "" {
 		if c.Init, err = exec.LookPath("tini-static"); err != nil {
-			c.Init = ""
+			return fmt.Errorf("find tini-static (package tini): %w", err)
 		}
 	}
 	if !filepath.IsAbs(c.Data) || !filepath.IsAbs(c.Run) || !filepath.IsAbs(c.Program) {

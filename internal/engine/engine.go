@@ -80,9 +80,6 @@ func (e *engine) run(ctx context.Context) error {
 		return err
 	}
 	defer runtime.Close()
-	if e.cfg.Init == "" {
-		e.log.Warn("no tini-static in PATH: commands without a handler for SIGTERM are stopped only when their grace has passed")
-	}
 	in := newIngress(e)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return in.keep(ctx) })

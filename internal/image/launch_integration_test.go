@@ -5,6 +5,7 @@ package image
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,7 +13,8 @@ import (
 	"time"
 )
 
-// launch is process 1 of every dyno: these are what Heroku's users rely on.
+// launch runs the command of every dyno, below the init that the engine gives:
+// these are what Heroku's users rely on.
 func TestLaunch(t *testing.T) {
 	bundle := unpackBundle(t, "base")
 	app := filepath.Join(bundle, "rootfs", "app")
@@ -28,8 +30,15 @@ func TestLaunch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	init, err := exec.LookPath("tini-static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("install", init, filepath.Join(bundle, "rootfs", "usr/local/bin/init")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	run := func(command string) *container {
-		withArgs(t, bundle, "/usr/local/bin/launch", command)
+		withArgs(t, bundle, "/usr/local/bin/init", "-g", "--", "/usr/local/bin/launch", command)
 		return start(t, bundle, []string{"PORT=5000"})
 	}
 
@@ -49,8 +58,8 @@ func TestLaunch(t *testing.T) {
 			t.Errorf("exit %d", code)
 		}
 	})
-	t.Run("SIGTERM reaches every process", func(t *testing.T) {
-		c := run(`bash -c 'trap "echo inner stops; exit 0" TERM; echo ready; while :; do sleep 0.1; done' && echo after`)
+	t.Run("SIGTERM reaches the command behind others, once, and is waited for", func(t *testing.T) {
+		c := run(`cd /tmp && bash -c 'trap "sleep 0.5; echo inner stops; exit 3" TERM; echo ready; while :; do sleep 0.1; done'`)
 		for range 100 {
 			if strings.Contains(c.out.String(), "ready") {
 				break
@@ -59,9 +68,9 @@ func TestLaunch(t *testing.T) {
 		}
 		c.signal(t, syscall.SIGTERM)
 		began := time.Now()
-		c.wait(t)
-		if !strings.Contains(c.out.String(), "inner stops") || time.Since(began) > 5*time.Second {
-			t.Errorf("after %v:\n%s", time.Since(began), c.out)
+		code := c.wait(t)
+		if code != 3 || strings.Count(c.out.String(), "inner stops") != 1 || time.Since(began) > 5*time.Second {
+			t.Errorf("exit %d after %v:\n%s", code, time.Since(began), c.out)
 		}
 	})
 	t.Run("orphans are reaped", func(t *testing.T) {

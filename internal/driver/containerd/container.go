@@ -506,8 +506,8 @@ func (d *Driver) letGo(c *container) {
 	}
 }
 
-// signal goes to the first process, which passes it on; where that is the
-// command itself, to all processes, since it is often a shell that does not.
+// signal goes to the init, which passes it on once to each process of the
+// command; SIGKILL, which it could not pass on, to all.
 func (d *Driver) signal(c *container, s unix.Signal) {
 	d.mu.Lock()
 	task := c.task
@@ -518,7 +518,7 @@ func (d *Driver) signal(c *container, s unix.Signal) {
 	ctx, cancel := context.WithTimeout(d.ctx, 10*time.Second)
 	defer cancel()
 	var opts []client.KillOpts
-	if d.cfg.Init == "" || s == unix.SIGKILL {
+	if s == unix.SIGKILL {
 		opts = append(opts, client.WithKillAll)
 	}
 	if err := task.Kill(ctx, s, opts...); err != nil && !errdefs.IsNotFound(err) && d.ctx.Err() == nil {

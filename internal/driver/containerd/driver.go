@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -47,9 +48,9 @@ type Config struct {
 	// Ingress brings connections in. Nil: nothing does.
 	Ingress Ingress
 	// Init is the path of a static program that is the first process of every
-	// container, collects orphans and passes signals on (tini-static). Without
-	// one the command itself is first, and the kernel keeps signals from it
-	// that it has no handler for: SIGTERM would then have no effect on many.
+	// container, collects orphans and passes signals on (tini-static). A command
+	// that were first itself would not get signals that it has no handler for:
+	// SIGTERM would have no effect on many.
 	Init string
 	// Cgroup is the parent of all containers' cgroups, "/strongroom" if empty.
 	Cgroup string
@@ -139,6 +140,9 @@ const startsAtOnce = 8
 // in containerd. Only one may be open at a time.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Driver, error) {
 	cfg.complete()
+	if !filepath.IsAbs(cfg.Init) {
+		return nil, fmt.Errorf("the driver needs an init, not %q", cfg.Init)
+	}
 	d := &Driver{
 		cfg: cfg, log: log, wake: make(chan struct{}, 1), starts: make(chan struct{}, startsAtOnce),
 		said:   make(chan spool.Line, saidAtOnce),

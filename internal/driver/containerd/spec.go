@@ -30,7 +30,7 @@ type bundle struct {
 	files    string   // directory of hosts and resolv.conf
 	tmp      string   // directory that becomes /tmp
 	mounts   []string // sources of the process's mounts
-	init     string   // path of the first process's program, or ""
+	init     string   // path of the first process's program
 	imageEnv []string
 	imageDir string
 	defaults driver.Limits
@@ -112,9 +112,6 @@ const initPath = "/dev/init"
 // args has the init pass signals to the whole group of the command, as Heroku
 // sends them to all processes of a dyno.
 func (b bundle) args() []string {
-	if b.init == "" {
-		return b.record.Process.Args
-	}
 	return append([]string{initPath, "-g", "--"}, b.record.Process.Args...)
 }
 
@@ -163,9 +160,7 @@ func (b bundle) allMounts() []specs.Mount {
 		bind("/etc/hosts", filepath.Join(b.files, "hosts"), true),
 		bind("/etc/resolv.conf", filepath.Join(b.files, "resolv.conf"), true),
 		bind("/tmp", b.tmp, false),
-	}
-	if b.init != "" {
-		list = append(list, bind(initPath, b.init, true))
+		bind(initPath, b.init, true),
 	}
 	for i, m := range b.record.Process.Mounts {
 		list = append(list, bind(m.Path, b.mounts[i], m.ReadOnly))
