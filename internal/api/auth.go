@@ -121,19 +121,45 @@ func (i identity) actor(by control.By) control.By {
 	return by
 }
 
-// admit looks a token up and records one that is not good.
+// admit looks a token up that was shown, and records one that is not good.
 func (d *Authenticator) admit(ctx context.Context, shown string, by control.By) (identity, error) {
-	var who identity
 	if shown == "" {
-		return who, unauthenticated
+		return identity{}, unauthenticated
 	}
+	who, err := d.identify(ctx, by, func(v store.View) (*document.Token, error) {
+		return store.One[*document.Token](v, "digest", people.TokenDigest(shown))
+	})
+	who.shown = shown
+	return who, err
+}
+
+// readmit is for a token that somebody need not show again: its id stands in an
+// address that we signed for it.
+func (d *Authenticator) readmit(ctx context.Context, id string, by control.By) (identity, error) {
+	return d.identify(ctx, by, func(v store.View) (*document.Token, error) {
+		return store.Get[*document.Token](v, id)
+	})
+}
+
+// identify tells who is behind a token as it is now, and records one that is
+// not good.
+func (d *Authenticator) identify(ctx context.Context, by control.By, token func(store.View) (*document.Token, error)) (identity, error) {
 	now := time.Now
 	if d.Now != nil {
 		now = d.Now
 	}
+	var who identity
 	var refuse *people.Refuse
-	err := d.Store.Read(ctx, func(v store.View) (err error) {
-		refuse, err = who.find(v, shown, now())
+	err := d.Store.Read(ctx, func(v store.View) error {
+		t, err := token(v)
+		if fault.Of(err) == fault.NotFound {
+			refuse = &people.Refuse{Why: "unknown token"}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		refuse, err = who.check(v, t, now())
 		return err
 	})
 	if err != nil || refuse == nil {
@@ -145,15 +171,9 @@ func (d *Authenticator) admit(ctx context.Context, shown string, by control.By) 
 	return who, unauthenticated // a refusal always comes back as an error; should it not, stay out
 }
 
-// find looks a token up. It returns the command that records why it is not good.
-func (i *identity) find(v store.View, shown string, now time.Time) (*people.Refuse, error) {
-	t, err := store.One[*document.Token](v, "digest", people.TokenDigest(shown))
-	if fault.Of(err) == fault.NotFound {
-		return &people.Refuse{Why: "unknown token"}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
+// check takes a token's account, or returns the command that records why the
+// token is not good.
+func (i *identity) check(v store.View, t *document.Token, now time.Time) (*people.Refuse, error) {
 	if t.ExpiresAt != nil && !now.Before(*t.ExpiresAt) {
 		return &people.Refuse{Why: "expired token", Token: t.ID, Account: t.Account}, nil
 	}
@@ -164,7 +184,7 @@ func (i *identity) find(v store.View, shown string, now time.Time) (*people.Refu
 	if err != nil || acct.Suspended {
 		return &people.Refuse{Why: "suspended account", Token: t.ID, Account: t.Account}, nil
 	}
-	i.account, i.token, i.shown = acct, t, shown
+	i.account, i.token = acct, t
 	return nil, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/ledger"
 )
 
@@ -215,9 +216,9 @@ func TestOutputStream(t *testing.T) {
 		t.Errorf("the ledger has %+v, want dev's reading", b)
 	}
 	for name, change := range map[string]func(url.Values){
-		"another account": func(q url.Values) { q.Set("account", w.Accounts["stranger"].ID) },
-		"a longer life":   func(q url.Values) { q.Set("expires", "9999999999") },
-		"no signature":    func(q url.Values) { q.Del("signature") },
+		"another token": func(q url.Values) { q.Set("token", w.IDs["token:owner"]) },
+		"a longer life": func(q url.Values) { q.Set("expires", "9999999999") },
+		"no signature":  func(q url.Values) { q.Del("signature") },
 	} {
 		q := u.Query()
 		change(q)
@@ -253,6 +254,55 @@ func TestOutputStreamOfOneWhoLostAccess(t *testing.T) {
 	}
 }
 
+// TestOutputStreamOfAToken says that an address is worth no more than the token
+// that it was made for.
+func TestOutputStreamOfAToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Token("reader", "dev", "read")
+	w.Token("protected", "dev", "read-protected")
+	w.Token("writer", "dev", "write")
+	short := &people.CreateToken{Account: w.Accounts["dev"].ID, Description: "short", ExpiresIn: time.Minute}
+	w.Do(short, commandtest.Platform)
+	w.Tokens["short"] = string(short.Secret.Reveal())
+	address := func(who string) string {
+		t.Helper()
+		a := w.request(who, "GET /apps/clinic/builds/${build:1}", "")
+		u, err := url.Parse(pick(t, a.Body.Bytes(), "output_stream_url"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.RequestURI()
+	}
+	for _, who := range []string{"reader", "writer"} {
+		a := w.request(who, "GET /apps/clinic/builds/${build:1}", "")
+		if u := pick(t, a.Body.Bytes(), "output_stream_url"); u != "" {
+			t.Errorf("a token that is not good for logs got %s", u)
+		}
+	}
+	revoked, expired, suspended := address("protected"), address("short"), address("dev")
+	if a := w.request("nobody", "GET "+revoked, ""); a.Code != 200 {
+		t.Fatalf("%d %s", a.Code, a.Body)
+	}
+	refused := func(address, why string) {
+		t.Helper()
+		if a := w.request("nobody", "GET "+address, ""); a.Code != 401 {
+			t.Errorf("%s: %d %s, want 401", why, a.Code, a.Body)
+		}
+		if b := w.last(); b.Action != "account.login" || b.Outcome != ledger.Denied || b.Target.Name != why {
+			t.Errorf("the ledger has %+v, want an %s", b, why)
+		}
+		w.Set(w.Now().Add(2 * time.Minute)) // or the next denial is only counted
+	}
+	if a := w.request("dev", "DELETE /oauth/authorizations/${token:protected}", ""); a.Code != 200 {
+		t.Fatal(a.Body)
+	}
+	refused(revoked, "unknown token")
+	refused(expired, "expired token")
+	w.Do(&people.SuspendAccount{Email: "dev@example.org"}, w.As("root")) // which revokes the tokens, too
+	refused(suspended, "unknown token")
+}
+
 // live is output that is still being written.
 type live struct{ parts []string }
 
@@ -278,9 +328,9 @@ func TestLiveOutput(t *testing.T) {
 			return nil
 		},
 	}}
-	id, dev, expires := w.vars["release:2"], w.Accounts["dev"].ID, "4102444800"
+	id, dev, expires := w.vars["release:2"], w.IDs["token:dev"], "4102444800"
 	r := httptest.NewRequest("GET", streamsPath+"release/"+id+"?"+url.Values{
-		"account": {dev}, "expires": {expires}, "signature": {key.sign(releaseOutput, id, dev, expires)},
+		"token": {dev}, "expires": {expires}, "signature": {key.sign(releaseOutput, id, dev, expires)},
 	}.Encode(), nil)
 	r.SetPathValue("kind", "release")
 	r.SetPathValue("id", id)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -155,11 +154,9 @@ func (c *call) presentBuild(q *query.Reader, a query.App, b *document.Build) (vi
 	if err != nil {
 		return view.Build{}, err
 	}
-	output := ""
-	if may, err := q.May(a, authz.AppOperate); err != nil {
+	output, err := c.outputURL(q, a, buildOutput, b.ID)
+	if err != nil {
 		return view.Build{}, err
-	} else if may {
-		output = c.outputURL(buildOutput, b.ID)
 	}
 	return c.cfg.Site.OfBuild(b, a.App, released, output), nil
 }

@@ -20,8 +20,9 @@ import (
 )
 
 // Outputs of builds and release phases are fetched without credentials, so
-// their addresses carry what is needed: for whom, until when, and a signature.
-// Whoever fetches one is that person; it is checked and recorded like any read.
+// their addresses carry what is needed: for which token, until when, and a
+// signature. Whoever fetches one is who holds that token, as long as it is good;
+// it is checked and recorded like any read.
 const streamsPath = "/output-streams/"
 
 // streamLife is how long an address is good.
@@ -36,18 +37,27 @@ func newStreamKey() streamKey {
 	return key
 }
 
-func (k streamKey) sign(kind, id, account, expires string) string {
+func (k streamKey) sign(kind, id, token, expires string) string {
 	mac := hmac.New(sha256.New, k)
-	mac.Write([]byte(strings.Join([]string{kind, id, account, expires}, "\n")))
+	mac.Write([]byte(strings.Join([]string{kind, id, token, expires}, "\n")))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// outputURL is an address for the caller.
-func (c *call) outputURL(kind, id string) string {
+// outputURL is an address for the caller: "" if they may not read the app's
+// output, or not with the token that they came with.
+func (c *call) outputURL(q *query.Reader, a query.App, kind, id string) (string, error) {
+	if c.who.token == nil || !scopeReadProtected.coveredBy(c.who.token.Scope) {
+		return "", nil
+	}
+	may, err := q.May(a, authz.AppOperate)
+	if err != nil || !may {
+		return "", err
+	}
+	token := c.who.token.ID
 	// Rounded, so that asking twice gives the same address and the same ETag.
 	expires := strconv.FormatInt(c.cfg.Now().Truncate(streamLife).Add(2*streamLife).Unix(), 10)
-	q := url.Values{"account": {c.me().ID}, "expires": {expires}, "signature": {c.streams.sign(kind, id, c.me().ID, expires)}}
-	return c.cfg.Site.API + streamsPath + kind + "/" + id + "?" + q.Encode()
+	p := url.Values{"token": {token}, "expires": {expires}, "signature": {c.streams.sign(kind, id, token, expires)}}
+	return c.cfg.Site.API + streamsPath + kind + "/" + id + "?" + p.Encode(), nil
 }
 
 // Kinds of output.
@@ -70,31 +80,20 @@ func (a *api) serveStream(w http.ResponseWriter, r *http.Request) {
 
 func (c *call) output() (Answer, error) {
 	q := c.r.URL.Query()
-	kind, id, account, expires := c.path("kind"), c.path("id"), q.Get("account"), q.Get("expires")
-	if !hmac.Equal([]byte(c.streams.sign(kind, id, account, expires)), []byte(q.Get("signature"))) {
+	kind, id, token, expires := c.path("kind"), c.path("id"), q.Get("token"), q.Get("expires")
+	if !hmac.Equal([]byte(c.streams.sign(kind, id, token, expires)), []byte(q.Get("signature"))) {
 		return Answer{}, fault.New(fault.NotFound, "Couldn't find that stream.")
 	}
 	until, err := strconv.ParseInt(expires, 10, 64)
 	if err != nil || !c.cfg.Now().Before(time.Unix(until, 0)) {
 		return Answer{}, fault.New(fault.NotFound, "Couldn't find that stream.")
 	}
-	if err := c.actAs(account); err != nil {
+	who, err := c.doorman().readmit(c.ctx, token, c.by)
+	if err != nil {
 		return Answer{}, err
 	}
+	c.who, c.by = who, who.actor(c.by)
 	return c.blob(kind, id)
-}
-
-// actAs makes the request that of the person for whom the address was made.
-func (c *call) actAs(account string) error {
-	err := c.cfg.Store.Read(c.ctx, func(v store.View) (err error) {
-		c.who.account, err = store.Get[*document.Account](v, account)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.by = c.who.actor(c.by)
-	return nil
 }
 
 // blob records the read and opens the output: what is kept of it, or what comes
@@ -181,9 +180,5 @@ func (c *call) releaseStream(q *query.Reader, a query.App, r *document.Release) 
 	if r.Output == "" && r.Status != document.ReleasePending {
 		return "", nil
 	}
-	may, err := q.May(a, authz.AppOperate)
-	if err != nil || !may {
-		return "", err
-	}
-	return c.outputURL(releaseOutput, r.ID), nil
+	return c.outputURL(q, a, releaseOutput, r.ID)
 }
