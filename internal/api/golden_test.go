@@ -149,8 +149,8 @@ func (w *world) checkSchema(method, path string, a *httptest.ResponseRecorder) {
 	}
 }
 
-// schemas are loaded once; where Heroku's schema is not at hand, TestRoutes
-// says so by skipping.
+// schemas are loaded once; where Heroku's schema is not at hand,
+// TestRouteSchemas says so by skipping.
 var schemas struct {
 	*viewtest.Schemas
 	there bool
