@@ -96,9 +96,13 @@ func (c *Config) complete() error {
 
 // Where things lie.
 func (c *Config) engineData() string   { return filepath.Join(c.Data, "engine") }
+func (c *Config) volumes() string      { return filepath.Join(c.engineData(), "volumes") }
 func (c *Config) logData() string      { return filepath.Join(c.Data, "logs") }
 func (c *Config) secretRun() string    { return filepath.Join(c.Run, "engine") }
 func (c *Config) engineSocket() string { return filepath.Join(c.Run, "engine.sock") }
 func (c *Config) spoolSocket() string  { return filepath.Join(c.Run, "spool.sock") }
 func (c *Config) edgeSocket() string   { return filepath.Join(c.Run, "edge.sock") }
-func (c *Config) routers() string      { return filepath.Join(c.Run, "routers") }
+
+// dynos is the cgroup of all containers.
+func (c *Config) dynos() string   { return "/" + c.Name + "-dynos" }
+func (c *Config) routers() string { return filepath.Join(c.Run, "routers") }

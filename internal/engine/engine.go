@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return fmt.Errorf("open the network: %w", err)
 	}
 	defer networks.Close()
-	volumes, err := volume.Open(volume.Config{Dir: filepath.Join(cfg.engineData(), "volumes")}, log.With("part", "volume"))
+	volumes, err := volume.Open(volume.Config{Dir: cfg.volumes()}, log.With("part", "volume"))
 	if err != nil {
 		return fmt.Errorf("open the volumes: %w", err)
 	}
@@ -99,7 +99,7 @@ func (e *engine) driverConfig(runtime *client.Client, in *ingress) containerd.Co
 	return containerd.Config{
 		Client: runtime, Data: filepath.Join(e.cfg.engineData(), "state"), Run: e.cfg.secretRun(),
 		Network: e.networks, Volumes: e.volumes, Logs: e.spool, SpoolUID: e.cfg.SpoolUID, Ingress: in,
-		Cgroup: "/" + e.cfg.Name + "-dynos", Init: e.cfg.Init,
+		Cgroup: e.cfg.dynos(), Init: e.cfg.Init,
 		ScratchBytes: e.cfg.ScratchBytes,
 	}
 }

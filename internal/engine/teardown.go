@@ -20,7 +20,8 @@ import (
 // TearDown takes everything that the engine keeps running off the host:
 // containers, spaces, its children, its network rules. Volumes are locked and
 // stay. Call it while the engine runs and the server does not; stop ends the
-// engine itself.
+// engine itself. Where all processes ended without it, as when a machine is
+// switched off, it clears up the mounts that they left.
 func TearDown(ctx context.Context, cfg Config, stop func(context.Context) error, log *slog.Logger) error {
 	if err := cfg.complete(); err != nil {
 		return err
@@ -38,6 +39,9 @@ func TearDown(ctx context.Context, cfg Config, stop func(context.Context) error,
 		if err := children.Stop(ctx, name); err != nil {
 			return fmt.Errorf("stop %s: %w", name, err)
 		}
+	}
+	if err := clearUp(ctx, cfg, log); err != nil {
+		return err
 	}
 	networks, err := network.Open(network.Config{
 		Dir: filepath.Join(cfg.secretRun(), "net"), Name: cfg.Name, EdgeUID: cfg.EdgeUID,
