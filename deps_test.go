@@ -30,7 +30,7 @@ var engines = []string{"internal/driver/containerd/...", "internal/driver/memory
 var contracts = []contract{
 	// What an auditor reads.
 	{
-		who: []string{"internal/fault", "internal/edge/hostname", "internal/edge/confine", "internal/edge/handover", "client"}, only: []string{},
+		who: []string{"internal/fault", "internal/edge/hostname", "internal/edge/confine", "internal/edge/handover", "internal/pattern", "client"}, only: []string{},
 		why: "everybody may import it, so it imports nobody",
 	},
 	{
@@ -44,7 +44,7 @@ var contracts = []contract{
 
 	// The core: what is decided and recorded.
 	{
-		who: []string{"internal/document"}, only: []string{"internal/fault"}, noStd: noIO,
+		who: []string{"internal/document"}, only: []string{"internal/fault", "internal/pattern"}, noStd: noIO,
 		why: "documents live six years: plain values, decoded purely, without I/O",
 	},
 	{
@@ -72,7 +72,7 @@ var contracts = []contract{
 	{
 		who: []string{"internal/command/..."},
 		only: []string{
-			"internal/command/...", "internal/authz", "internal/control", "internal/document", "internal/fault", "internal/ledger",
+			"internal/command/...", "internal/authz", "internal/control", "internal/document", "internal/fault", "internal/ledger", "internal/pattern",
 			"internal/packref", "internal/secret", "internal/store",
 		},
 		noStd: noIO,
@@ -110,7 +110,7 @@ var contracts = []contract{
 	},
 	{
 		who:  []string{"internal/build/git"},
-		only: []string{"internal/fault"},
+		only: []string{"internal/fault", "internal/pattern"},
 		why:  "it feeds strangers' bytes to git; a gate and a deployer are given to it",
 	},
 	{
@@ -142,7 +142,7 @@ var contracts = []contract{
 
 	// Engines drive what runs and know nothing of why.
 	{
-		who: []string{"internal/driver"}, only: []string{"internal/fault"},
+		who: []string{"internal/driver"}, only: []string{"internal/fault", "internal/pattern"},
 		why: "the contract is values that travel between processes",
 	},
 	{
@@ -165,7 +165,7 @@ var contracts = []contract{
 		why: "a driver imports the contract and what it drives",
 	},
 	{
-		who: []string{"internal/driver/containerd/network", "internal/driver/containerd/volume"}, only: []string{"internal/driver", "internal/fault"},
+		who: []string{"internal/driver/containerd/network", "internal/driver/containerd/volume"}, only: []string{"internal/driver", "internal/fault", "internal/pattern"},
 		why: "a driver imports the contract and what it drives",
 	},
 	{

@@ -3,16 +3,17 @@ package api
 import (
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // requestIDs are what a caller may name its request.
-var requestIDs = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{7,127}$`)
+var requestIDs = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.-]{7,127}$`)
 
 // requestID takes the caller's, if it is sane, or makes one. The CLI sends all
 // ids of its run, the newest first.

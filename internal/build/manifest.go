@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // Bounds of the files that describe an app.
@@ -33,7 +33,7 @@ type EnvDefault struct {
 	Generator string // "secret": the platform makes a value
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+var namePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 
 // ParseAppJSON reads an app.json.
 func ParseAppJSON(raw []byte) (AppJSON, error) {

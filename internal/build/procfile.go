@@ -3,13 +3,13 @@ package build
 import (
 	"bytes"
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // Bounds of a Procfile.
@@ -22,7 +22,7 @@ const (
 // releaseType is the process type that runs once before a release is current.
 const releaseType = "release"
 
-var processPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,28}[a-z0-9])?$`)
+var processPattern = pattern.New(`^[a-z0-9]([a-z0-9_-]{0,28}[a-z0-9])?$`)
 
 // Procfile says what an app runs.
 type Procfile struct {

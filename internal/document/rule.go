@@ -2,12 +2,12 @@ package document
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // NewID makes an id: a UUIDv7, so that ids sort by when they were made.
@@ -18,11 +18,11 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 func NewScope() string { return uuid.NewString() }
 
 var (
-	nameRule    = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
-	configRule  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
-	typeRule    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
-	labelRule   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	mailboxRule = regexp.MustCompile(`^[a-z0-9.!#$%&*+/=?^_{|}~-]{1,64}$`)
+	nameRule    = pattern.New(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
+	configRule  = pattern.New(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+	typeRule    = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	labelRule   = pattern.New(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	mailboxRule = pattern.New(`^[a-z0-9.!#$%&*+/=?^_{|}~-]{1,64}$`)
 )
 
 // CheckName checks the name of an app, space, team or add-on: a DNS label

@@ -4,11 +4,11 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // Bounds that every engine keeps, whatever its caller asks for.
@@ -19,10 +19,10 @@ const (
 )
 
 var (
-	dnsName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.){0,4}[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	dynoName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-	imageName = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	hostName  = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	dnsName   = pattern.New(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.){0,4}[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	dynoName  = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+	imageName = pattern.New(`^sha256:[0-9a-f]{64}$`)
+	hostName  = pattern.New(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
 // CheckID refuses what is not a UUID in its usual form. Engines name

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // Recipe says what an image is made of. It is read from recipe.json in the
@@ -111,8 +111,8 @@ func loadOverlay(fsys fs.FS, root string) (map[string][]byte, error) {
 }
 
 var (
-	wordPattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	packagePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]{1,100}$`)
+	wordPattern    = pattern.New(`^[a-z][a-z0-9-]{0,62}$`)
+	packagePattern = pattern.New(`^[a-z0-9][a-z0-9+.-]{1,100}$`)
 )
 
 // check holds what a recipe may say: its words end up in the arguments of a

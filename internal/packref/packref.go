@@ -8,11 +8,11 @@ package packref
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // BuiltIns are the names of the built-in buildpacks, in the order in which
@@ -35,8 +35,8 @@ type Ref struct {
 }
 
 var (
-	directoryPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-	branchPattern    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$`)
+	directoryPattern = pattern.New(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	branchPattern    = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$`)
 )
 
 // Parse reads a reference: the name of a built-in, the name of one of the

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // maxMakers bounds the bytes in which one commit names its makers.
@@ -27,7 +27,7 @@ type Commit struct {
 // co-authors. No mailmap is applied: it would be the pusher's.
 const makers = "--format=%H%x09%ae%x09%ce%x09%(trailers:key=Co-authored-by,valueonly,unfold,separator=%x09)"
 
-var address = regexp.MustCompile(`<([^<>]*)>`)
+var address = pattern.New(`<([^<>]*)>`)
 
 // Commits calls fn with each commit that the push brings over one that was
 // pushed before, newest first. If since is "" or is not in the repository, that

@@ -7,12 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // Handler serves the repositories. Close it after the HTTP server is down.
@@ -90,7 +90,7 @@ func (h *Handler) Remove(ctx context.Context, app string) error {
 }
 
 // requestPattern holds the only paths there are: no dumb protocol, no files.
-var requestPattern = regexp.MustCompile(`^/([a-z][a-z0-9-]{1,62})\.git/(info/refs|git-receive-pack|git-upload-pack)$`)
+var requestPattern = pattern.New(`^/([a-z][a-z0-9-]{1,62})\.git/(info/refs|git-receive-pack|git-upload-pack)$`)
 
 // ServeHTTP answers requests below /<app>.git/.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

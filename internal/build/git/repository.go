@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 // repository is the bare repository of one app.
@@ -29,10 +29,10 @@ type repository struct {
 }
 
 // idPattern holds what names a directory: ids, never what a client sent.
-var idPattern = regexp.MustCompile(`^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$`)
+var idPattern = pattern.New(`^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$`)
 
 // objectPattern holds git's object names, SHA-1 and SHA-256.
-var objectPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var objectPattern = pattern.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // open returns the app's repository and makes it if it is not there.
 func (h *Handler) open(ctx context.Context, app string) (*repository, error) {

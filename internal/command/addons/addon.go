@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/pattern"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store"
 )
@@ -137,7 +137,7 @@ func (c *Create) Decide(v store.View, by control.By, _ time.Time, d *control.Dec
 	return nil
 }
 
-var attachmentRule = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,59}$`)
+var attachmentRule = pattern.New(`^[A-Z][A-Z0-9_]{0,59}$`)
 
 func attachment(v store.View, app *document.App, a *document.Addon, s Service, as string) (*document.Attachment, error) {
 	used, err := store.Find[*document.Attachment](v, "app", app.ID)

@@ -2,16 +2,16 @@ package network
 
 import (
 	"net/netip"
-	"regexp"
 
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pattern"
 )
 
 var (
 	// Ids become file names and aliases of links.
-	validID   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	validName = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
+	validID   = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	validName = pattern.New(`^[a-z][a-z0-9]{0,7}$`)
 )
 
 // maxRules bounds what one space may ask for.
