@@ -120,13 +120,6 @@ type export struct {
 	last       int64    // one past the last seq of the period
 	opening    []int64  // seqs that hold the opening state, before the period
 	ranges     []ledger.Range
-	blobs      map[string]blobRef
-}
-
-type blobRef struct {
-	scope *string
-	role  string
-	at    int64
 }
 
 // plan finds what the pack must hold.
@@ -150,7 +143,7 @@ func (p *export) plan() error {
 		return err
 	}
 	p.ranges = ranges(p.opening, max(p.first-1, 0), p.last+1)
-	return p.findBlobs()
+	return nil
 }
 
 // findScopes lists the space, every team that owned it, and the installation.
@@ -268,46 +261,4 @@ func (p *export) shown(r *store.Record) bool {
 	}
 	_, ok := slices.BinarySearch(p.opening, r.Header.Seq)
 	return ok
-}
-
-// entries are those whose bodies the pack holds.
-func (p *export) entries() iter.Seq2[*pack.Entry, error] {
-	return func(yield func(*pack.Entry, error) bool) {
-		for r, err := range p.records() {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !p.shown(r) {
-				continue
-			}
-			e, err := pack.NewEntry(r.Header.Append(nil), r.Body)
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// findBlobs lists the bulk evidence that the period's bodies name.
-func (p *export) findBlobs() error {
-	p.blobs = map[string]blobRef{}
-	for r, err := range p.records() {
-		if err != nil {
-			return err
-		}
-		if !p.shown(r) || r.Header.Seq < p.first || !bytes.Contains(r.Body, []byte(`"blobs":`)) {
-			continue
-		}
-		body, err := ledger.ParseBody(r.Body)
-		if err != nil {
-			return &store.Damage{Seq: r.Header.Seq, What: "its body cannot be read"}
-		}
-		for _, b := range body.Blobs {
-			if _, ok := p.blobs[b.SHA256]; !ok {
-				p.blobs[b.SHA256] = blobRef{r.Header.Scope, b.Role, r.Header.Seq}
-			}
-		}
-	}
-	return nil
 }

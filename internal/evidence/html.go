@@ -32,12 +32,13 @@ type About struct {
 type table struct {
 	About
 	Definition
-	Head []string
-	Rows [][]string
+	Head  []string
+	Rows  [][]string // the first maxHTMLRows
+	Count int        // all rows
 }
 
 // writePages writes the readable reports, their summaries, and the index.
-func (p *export) writePages(w *pack.Writer, pages []page) error {
+func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	style, err := htmlFiles.ReadFile("html/style.css")
 	if err != nil {
 		return err
@@ -48,21 +49,17 @@ func (p *export) writePages(w *pack.Writer, pages []page) error {
 		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
 	}
 	var tables []table
-	for _, page := range pages {
-		t, err := readTable(a, page)
+	for _, r := range g.reports {
+		t, err := readTable(a, r)
 		if err != nil {
 			return err
 		}
 		tables = append(tables, t)
-		if err := render(w, "reports/"+page.Name+".html", "report.html", t); err != nil {
+		if err := render(w, "reports/"+r.Name+".html", "report.html", t); err != nil {
 			return err
 		}
 	}
-	people, err := p.summarize(a)
-	if err != nil {
-		return err
-	}
-	if err := render(w, "reports/people.html", "people.html", people); err != nil {
+	if err := render(w, "reports/people.html", "people.html", g.tally.summary(a)); err != nil {
 		return err
 	}
 	isolation, err := p.isolation(a)
@@ -89,12 +86,12 @@ func render(w *pack.Writer, path, name string, data any) error {
 // maxHTMLRows bounds a page; the CSV beside it has every row.
 const maxHTMLRows = 5000
 
-func readTable(a About, p page) (table, error) {
-	r := csv.NewReader(bytes.NewReader(p.csv))
-	t := table{About: a, Definition: p.Definition}
+func readTable(a About, from *report) (table, error) {
+	r := csv.NewReader(bytes.NewReader(from.text.Bytes()))
+	t := table{About: a, Definition: from.Definition}
 	var err error
 	if t.Head, err = r.Read(); err != nil {
-		return t, fmt.Errorf("report %s: %w", p.Name, err)
+		return t, fmt.Errorf("report %s: %w", from.Name, err)
 	}
 	for {
 		row, err := r.Read()
@@ -102,11 +99,10 @@ func readTable(a About, p page) (table, error) {
 			return t, nil
 		}
 		if err != nil {
-			return t, fmt.Errorf("report %s: %w", p.Name, err)
+			return t, fmt.Errorf("report %s: %w", from.Name, err)
 		}
-		t.Rows = append(t.Rows, row)
+		if t.Count++; t.Count <= maxHTMLRows {
+			t.Rows = append(t.Rows, row)
+		}
 	}
 }
-
-// Shown are the rows that fit a page.
-func (t table) Shown() [][]string { return t.Rows[:min(len(t.Rows), maxHTMLRows)] }

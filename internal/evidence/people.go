@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -40,31 +39,19 @@ type tally struct {
 	roles  map[string]*roleCount
 }
 
-// summarize counts the entries of the period whose bodies the pack holds: each
-// once, in however many reports it is.
-func (p *export) summarize(a About) (people, error) {
-	t := tally{map[[2]string]*person{}, map[string]*roleCount{}}
-	for e, err := range p.entries() {
-		if err != nil {
-			return people{}, err
-		}
-		if e.Header.Seq < p.first || e.Header.Seq >= p.last {
-			continue
-		}
-		body, err := ledger.ParseBody(e.Body)
-		if err != nil {
-			return people{}, fmt.Errorf("entry %d: %w", e.Header.Seq, err)
-		}
-		t.add(body)
-	}
+func newTally() tally { return tally{map[[2]string]*person{}, map[string]*roleCount{}} }
+
+// summary is what was counted, in order.
+func (t *tally) summary(a About) people {
 	out := people{About: a, People: slices.Collect(maps.Values(t.people)), Roles: slices.Collect(maps.Values(t.roles))}
 	slices.SortFunc(out.People, func(a, b *person) int {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Email, b.Email))
 	})
 	slices.SortFunc(out.Roles, func(a, b *roleCount) int { return strings.Compare(a.Role, b.Role) })
-	return out, nil
+	return out
 }
 
+// add counts an entry of the period: once, in however many reports it is.
 func (t *tally) add(b *ledger.Body) {
 	// An entry of equal denials says how many it stands for.
 	n, denied := max(b.Count, 1), int64(0)

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -18,14 +17,27 @@ func (p *export) write(out io.Writer) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	for _, step := range []func(*pack.Writer) error{
-		func(w *pack.Writer) error { return w.AddCheckpoint(p.signed) },
-		func(w *pack.Writer) error { return w.AddKeys(p.cfg.Installation.LogKey) },
-		p.writeHeaders, p.writeBodies, p.writeProof, p.writeReports, p.writeBlobs,
-	} {
-		if err := step(w); err != nil {
-			return "", err
-		}
+	if err := w.AddCheckpoint(p.signed); err != nil {
+		return "", err
+	}
+	if err := w.AddKeys(p.cfg.Installation.LogKey); err != nil {
+		return "", err
+	}
+	if err := p.writeHeaders(w); err != nil {
+		return "", err
+	}
+	g, err := p.writeBodies(w)
+	if err != nil {
+		return "", err
+	}
+	if err := p.writeProof(w); err != nil {
+		return "", err
+	}
+	if err := p.writeReports(w, g); err != nil {
+		return "", err
+	}
+	if err := p.writeBlobs(w, g.blobs); err != nil {
+		return "", err
 	}
 	return w.Close(p.cfg.Signer)
 }
@@ -63,25 +75,33 @@ func (p *export) writeHeaders(w *pack.Writer) error {
 	return nil
 }
 
-func (p *export) writeBodies(w *pack.Writer) error {
+// writeBodies writes the bodies and returns what they come to.
+func (p *export) writeBodies(w *pack.Writer) (*gathered, error) {
+	g, err := newGathered(p.period)
+	if err != nil {
+		return nil, err
+	}
 	out, err := w.AddBodies()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var line []byte
 	for r, err := range p.records() {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !p.shown(r) {
 			continue
 		}
 		line = pack.AppendBodyLine(line[:0], r.Header.Seq, r.Salt, r.Body)
 		if _, err := out.Write(line); err != nil {
-			return fmt.Errorf("write bodies: %w", err)
+			return nil, fmt.Errorf("write bodies: %w", err)
+		}
+		if err := g.add(r, r.Header.Seq >= p.first && r.Header.Seq < p.last); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return g, g.close()
 }
 
 func (p *export) writeProof(w *pack.Writer) error {
@@ -101,32 +121,18 @@ func (p *export) writeProof(w *pack.Writer) error {
 
 // writeReports writes each provable CSV, and the readable pages made from the
 // same rows.
-func (p *export) writeReports(w *pack.Writer) error {
+func (p *export) writeReports(w *pack.Writer, g *gathered) error {
 	var index []pack.Report
-	var pages []page
-	for _, d := range Definitions {
-		r := d.Report(p.period)
-		out, err := w.Add(r.CSV)
-		if err != nil {
+	for _, r := range g.reports {
+		if err := w.AddBytes(r.CSV, r.text.Bytes()); err != nil {
 			return err
 		}
-		var kept bytes.Buffer
-		if err := pack.WriteCSV(io.MultiWriter(out, &kept), r, p.period, p.entries()); err != nil {
-			return fmt.Errorf("report %s: %w", d.Name, err)
-		}
-		index = append(index, r)
-		pages = append(pages, page{d, kept.Bytes()})
+		index = append(index, r.Report)
 	}
 	if err := w.AddReports(index); err != nil {
 		return err
 	}
-	return p.writePages(w, pages)
-}
-
-// page is a report with its CSV.
-type page struct {
-	Definition
-	csv []byte
+	return p.writePages(w, g)
 }
 
 // shownRoles are the blobs that hold no PHI by their nature.
@@ -135,9 +141,9 @@ var shownRoles = []string{"sbom", "provenance"}
 // recordedRoles may hold PHI: they come along only when that was asked for.
 var recordedRoles = []string{"recording", "command"}
 
-func (p *export) writeBlobs(w *pack.Writer) error {
-	for _, digest := range slices.Sorted(maps.Keys(p.blobs)) {
-		b := p.blobs[digest]
+func (p *export) writeBlobs(w *pack.Writer, blobs map[string]blobRef) error {
+	for _, digest := range slices.Sorted(maps.Keys(blobs)) {
+		b := blobs[digest]
 		var err error
 		switch {
 		case slices.Contains(shownRoles, b.role), p.request.Recordings && slices.Contains(recordedRoles, b.role):

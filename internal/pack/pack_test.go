@@ -88,7 +88,7 @@ func TestReportBounds(t *testing.T) {
 		{Type: State, Kind: "big", At: &Time{at(900)}},
 	} {
 		report.Columns = append([]Column{SeqColumn}, slices.Repeat([]Column{{"b", "/body"}}, 16)...)
-		err := WriteCSV(io.Discard, report, period, l.packEntries([]int64{e.Seq}))
+		err := l.writeCSV(io.Discard, report, period, []int64{e.Seq})
 		if fault.Of(err) != fault.TooLarge {
 			t.Errorf("%s: %v", report.Type, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -280,28 +279,41 @@ func printableASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) < 0
 }
 
-// WriteCSV writes a provable CSV. The entries are those of the pack that have a
-// body, in order of seq: the opening state's too.
-func WriteCSV(w io.Writer, report Report, period Period, entries iter.Seq2[*Entry, error]) error {
+// CSV writes a provable CSV.
+type CSV struct {
+	rows *Rows
+	out  *bufio.Writer
+	path string
+}
+
+// NewCSV begins a report with its title.
+func NewCSV(w io.Writer, report Report, period Period) (*CSV, error) {
 	rows, err := NewRows(report, period)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out := bufio.NewWriter(w)
-	emit := func(_ int64, line []byte) error { _, err := out.Write(line); return err }
-	if err := emit(0, rows.Title()); err != nil {
-		return err
+	c := &CSV{rows, bufio.NewWriter(w), report.CSV}
+	return c, c.emit(0, rows.Title())
+}
+
+// Add takes the next of the pack's entries that have a body, in order of seq:
+// the opening state's too.
+func (c *CSV) Add(e *Entry) error {
+	if err := c.rows.Add(e, c.emit); err != nil {
+		return fmt.Errorf("%s, entry %d: %w", c.path, e.Header.Seq, err)
 	}
-	for e, err := range entries {
-		if err != nil {
-			return err
-		}
-		if err := rows.Add(e, emit); err != nil {
-			return fmt.Errorf("report %s, entry %d: %w", report.CSV, e.Header.Seq, err)
-		}
+	return nil
+}
+
+// Close ends the report. The Writer below stays open.
+func (c *CSV) Close() error {
+	if err := c.rows.Finish(c.emit); err != nil {
+		return fmt.Errorf("%s: %w", c.path, err)
 	}
-	if err := rows.Finish(emit); err != nil {
-		return err
-	}
-	return out.Flush()
+	return c.out.Flush()
+}
+
+func (c *CSV) emit(_ int64, line []byte) error {
+	_, err := c.out.Write(line)
+	return err
 }

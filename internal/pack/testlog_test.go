@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"testing"
@@ -232,14 +231,21 @@ func (l *testLog) signed(t testing.TB, c ledger.Checkpoint) []byte {
 	return signed
 }
 
-func (l *testLog) packEntries(seqs []int64) iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		for _, seq := range seqs {
-			if !yield(NewEntry(l.entries[seq].Header(), l.entries[seq].Body)) {
-				return
-			}
+func (l *testLog) writeCSV(w io.Writer, report Report, period Period, seqs []int64) error {
+	csv, err := NewCSV(w, report, period)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		e, err := NewEntry(l.entries[seq].Header(), l.entries[seq].Body)
+		if err != nil {
+			return err
+		}
+		if err := csv.Add(e); err != nil {
+			return err
 		}
 	}
+	return csv.Close()
 }
 
 // pack exports as the evidence package does.
@@ -277,7 +283,7 @@ func (l *testLog) pack(t testing.TB, x *export) []byte {
 	for _, report := range x.reports {
 		csv, err := w.Add(report.CSV)
 		must(t, err)
-		must(t, WriteCSV(csv, report, x.manifest.Period, l.packEntries(x.bodies)))
+		must(t, l.writeCSV(csv, report, x.manifest.Period, x.bodies))
 	}
 	for _, blob := range x.blobs {
 		out, err := w.AddBlob(blobOf(blob).SHA256)

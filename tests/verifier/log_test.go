@@ -148,15 +148,16 @@ func (l *book) pack(t *testing.T, c *content) []byte {
 	must(t, w.AddRangeProof(c.ranges, proof))
 	must(t, w.AddReports(c.reports))
 	for _, report := range c.reports {
-		csv, err := w.Add(report.CSV)
+		member, err := w.Add(report.CSV)
 		must(t, err)
-		must(t, pack.WriteCSV(csv, report, c.manifest.Period, func(yield func(*pack.Entry, error) bool) {
-			for _, seq := range c.bodies {
-				if !yield(pack.NewEntry(l.entries[seq].Header(), l.entries[seq].Body)) {
-					return
-				}
-			}
-		}))
+		csv, err := pack.NewCSV(member, report, c.manifest.Period)
+		must(t, err)
+		for _, seq := range c.bodies {
+			e, err := pack.NewEntry(l.entries[seq].Header(), l.entries[seq].Body)
+			must(t, err)
+			must(t, csv.Add(e))
+		}
+		must(t, csv.Close())
 	}
 	_, err = w.Close(l.signer)
 	must(t, err)

@@ -1,0 +1,82 @@
+package evidence
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/pack"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// gathered is what the entries of a pack come to. They are read once: all that
+// is told of them is computed while their bodies are written.
+type gathered struct {
+	reports []*report
+	tally   tally
+	blobs   map[string]blobRef // that the period's bodies name
+}
+
+// report is a provable report in the making.
+type report struct {
+	Definition
+	pack.Report
+	csv  *pack.CSV
+	text bytes.Buffer
+}
+
+type blobRef struct {
+	scope *string
+	role  string
+	at    int64
+}
+
+func newGathered(period pack.Period) (*gathered, error) {
+	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}}
+	for _, d := range Definitions {
+		r := &report{Definition: d, Report: d.Report(period)}
+		var err error
+		if r.csv, err = pack.NewCSV(&r.text, r.Report, period); err != nil {
+			return nil, fmt.Errorf("report %s: %w", d.Name, err)
+		}
+		g.reports = append(g.reports, r)
+	}
+	return g, nil
+}
+
+// add takes the next entry whose body the pack holds.
+func (g *gathered) add(r *store.Record, inPeriod bool) error {
+	e, err := pack.NewEntry(r.Header.Append(nil), r.Body)
+	if err != nil {
+		return &store.Damage{Seq: r.Header.Seq, What: "it cannot be read"}
+	}
+	for _, report := range g.reports {
+		if err := report.csv.Add(e); err != nil {
+			return err
+		}
+	}
+	if !inPeriod {
+		return nil
+	}
+	body, err := ledger.ParseBody(r.Body)
+	if err != nil {
+		return &store.Damage{Seq: r.Header.Seq, What: "its body cannot be read"}
+	}
+	g.tally.add(body)
+	for _, b := range body.Blobs {
+		if _, ok := g.blobs[b.SHA256]; !ok {
+			g.blobs[b.SHA256] = blobRef{r.Header.Scope, b.Role, r.Header.Seq}
+		}
+	}
+	return nil
+}
+
+// close ends the reports.
+func (g *gathered) close() error {
+	for _, r := range g.reports {
+		if err := r.csv.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
