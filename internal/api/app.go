@@ -220,43 +220,39 @@ func noPipeline(*call) (Answer, error) {
 	return Answer{}, fault.New(fault.NotFound, "Couldn't find that pipeline coupling.")
 }
 
-func (c *call) presentFeature(a *document.App, name, description string) view.Feature {
-	enabled := false
-	for _, f := range a.Features {
-		enabled = enabled || f == name
+// feature is the app feature of the path. There is one, which every app has:
+// reconcile makes all formations rolling.
+func (c *call) feature() (view.Feature, error) {
+	switch name := c.path("feature"); name {
+	case preboot, view.BuiltIn("app-feature", preboot):
+		return c.preboot(), nil
+	case "http-session-affinity":
+		return view.Feature{}, fault.New(fault.NotFound, "%s is not served: each request may go to any of an app's dynos. Keep sessions where all of them reach them, such as a database.", name)
 	}
-	return c.cfg.Site.OfFeature("app", view.FeatureInfo{Name: name, Human: name, Description: description}, enabled)
+	return view.Feature{}, fault.New(fault.NotFound, "Couldn't find that app feature.")
+}
+
+const preboot = "preboot"
+
+func (c *call) preboot() view.Feature {
+	return c.cfg.Site.OfFeature("app", view.FeatureInfo{
+		Name: preboot, Human: preboot, Description: "New web dynos accept connections before old ones stop. Always on.",
+	}, true)
 }
 
 func listAppFeatures(c *call) (Answer, error) {
-	a, err := show(c, c.app)
-	if err != nil {
-		return Answer{}, err
-	}
-	out := []view.Feature{}
-	for _, f := range apps.Features {
-		out = append(out, c.presentFeature(a.App, f.Name, f.Description))
-	}
-	return ok(out, nil)
+	_, err := show(c, c.app)
+	return ok([]view.Feature{c.preboot()}, err)
 }
 
 func getAppFeature(c *call) (Answer, error) {
-	a, err := show(c, c.app)
-	if err != nil {
+	if _, err := show(c, c.app); err != nil {
 		return Answer{}, err
 	}
-	return c.feature(a.App)
+	return ok(c.feature())
 }
 
-func (c *call) feature(a *document.App) (Answer, error) {
-	for _, f := range apps.Features {
-		if c.path("feature") == f.Name || c.path("feature") == view.BuiltIn("app-feature", f.Name) {
-			return ok(c.presentFeature(a, f.Name, f.Description), nil)
-		}
-	}
-	return Answer{}, fault.New(fault.NotFound, "Couldn't find that app feature.")
-}
-
+// updateAppFeature changes nothing: what is on stays on.
 func updateAppFeature(c *call) (Answer, error) {
 	var in struct {
 		Enabled *bool `json:"enabled"`
@@ -267,11 +263,11 @@ func updateAppFeature(c *call) (Answer, error) {
 	if in.Enabled == nil {
 		return Answer{}, fault.New(fault.Invalid, "enabled is missing.")
 	}
-	cmd := &apps.SetFeature{Identity: c.path("app"), Feature: c.path("feature"), Enabled: *in.Enabled}
-	if err := c.execute(cmd); err != nil {
-		return Answer{}, err
+	a, err := getAppFeature(c)
+	if err == nil && !*in.Enabled {
+		err = fault.New(fault.Invalid, "preboot cannot be turned off: every release starts new web dynos before it stops the old ones.")
 	}
-	return c.feature(cmd.App)
+	return a, err
 }
 
 func presentCollaborator(a query.App) func(*query.Reader, query.Collaborator) (view.Collaborator, error) {

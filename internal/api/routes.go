@@ -89,7 +89,7 @@ func Routes() []Route {
 		{Method: get, Path: "/apps/{app}/pipeline-couplings", Need: authz.AppView, Schema: "pipeline-coupling", handle: noPipeline},
 		{Method: get, Path: "/apps/{app}/features", Need: authz.AppView, Schema: "[]app-feature", handle: listAppFeatures},
 		{Method: get, Path: "/apps/{app}/features/{feature}", Need: authz.AppView, Schema: "app-feature", handle: getAppFeature},
-		{Method: patch, Path: "/apps/{app}/features/{feature}", Need: authz.AppOperate, Action: "app.feature", Schema: "app-feature", handle: updateAppFeature},
+		{Method: patch, Path: "/apps/{app}/features/{feature}", Need: authz.AppView, Schema: "app-feature", handle: updateAppFeature},
 		{Method: get, Path: "/apps/{app}/buildpack-installations", Need: authz.AppView, Schema: "[]buildpack-installation", handle: listBuildpacks},
 		{Method: put, Path: "/apps/{app}/buildpack-installations", Need: authz.AppDeploy, Action: "app.buildpacks", Schema: "[]buildpack-installation", handle: updateBuildpacks},
 		{Method: get, Path: "/apps/{app}/available-stacks", Need: authz.AppView, Schema: "[]stack", handle: listStacks},

@@ -87,7 +87,7 @@ type App struct {
 	EPHI        string     `json:"ephi"`
 	ReleasedAt  *time.Time `json:"released_at"`
 	SlugSize    int64      `json:"slug_size"`
-	Features    []string   `json:"features"` // names of enabled app features
+	Features    []string   `json:"features"` // once names of app features; what features there are is fixed now
 	RunSeq      int        `json:"run_seq"`  // number of the last one-off dyno
 }
 

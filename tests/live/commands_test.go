@@ -403,7 +403,7 @@ func (d *drill) tryNames(t *testing.T) {
 	})
 	d.h(t, "developer", "maintenance:off", "-a", d.app).ok()
 	d.answers(t, 30*time.Second, "the app answering again", func(a said) bool { return a.Version == 1 })
-	d.h(t, "developer", "features", "-a", d.app).ok("http-session-affinity")
+	d.h(t, "developer", "features", "-a", d.app).ok("preboot")
 
 	before := d.app
 	d.h(t, "operator", "apps:rename", before+"-c", "-a", before).ok("https://" + d.host(before+"-c"))

@@ -5,7 +5,6 @@
 package apps
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -262,49 +261,5 @@ func (c *Destroy) Decide(v store.View, _ control.By, _ time.Time, d *control.Dec
 			d.Delete(kind, x.Ident())
 		}
 	}
-	return nil
-}
-
-// Features that apps can have, with what they mean.
-var Features = []struct{ Name, Description string }{
-	{"preboot", "Start new dynos before old ones stop. Always on for rolling releases."},
-	{"http-session-affinity", "Send a client's requests to the same dyno."},
-}
-
-// SetFeature turns an app feature on or off.
-type SetFeature struct {
-	Identity, Feature string
-	Enabled           bool
-	App               *document.App
-}
-
-// Action is app.feature.
-func (*SetFeature) Action() string { return "app.feature" }
-
-// Aim is the app.
-func (c *SetFeature) Aim(v store.View) (control.Aim, error) {
-	known := false
-	for _, f := range Features {
-		known = known || f.Name == c.Feature
-	}
-	if !known {
-		return control.Aim{}, fault.New(fault.NotFound, "Couldn't find that feature.")
-	}
-	var err error
-	if c.App, err = Find(v, c.Identity); err != nil {
-		return control.Aim{}, err
-	}
-	return Aim(c.App, authz.AppOperate), nil
-}
-
-// Decide is idempotent.
-func (c *SetFeature) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
-	c.App.Features = slices.DeleteFunc(c.App.Features, func(f string) bool { return f == c.Feature })
-	if c.Enabled {
-		c.App.Features = append(c.App.Features, c.Feature)
-		slices.Sort(c.App.Features)
-	}
-	d.Note("feature", c.Feature)
-	d.Put(c.App)
 	return nil
 }

@@ -82,7 +82,7 @@ func TestDenialsLieWhereTheyWereAimed(t *testing.T) {
 	chain, key := certificate(t, "www.example.org", time.Now().Add(time.Hour))
 	commands := func(app string) []control.Command {
 		return []control.Command{
-			&apps.Update{Identity: app, Name: ptr("mine")}, &apps.Destroy{Identity: app}, &apps.SetFeature{Identity: app, Feature: "preboot", Enabled: true},
+			&apps.Update{Identity: app, Name: ptr("mine")}, &apps.Destroy{Identity: app},
 			&apps.AddCollaborator{Identity: app, Email: "stranger@example.org"}, &apps.RemoveCollaborator{Identity: app, Email: "collab@example.org"},
 			&apps.AddDomain{Identity: app, Hostname: "x.example.org"}, &apps.UpdateDomain{Identity: app, Hostname: "www.example.org"},
 			&apps.RemoveDomain{Identity: app, Hostname: "www.example.org"}, &apps.PutEndpoint{Identity: app, Chain: chain, Key: key},
@@ -308,26 +308,6 @@ func TestCollaborators(t *testing.T) {
 	w.Do(&apps.RemoveCollaborator{Identity: "clinic", Email: "stranger@example.org"}, w.As("owner"))
 	w.Refused(fault.NotFound, w.IDs["space:ward"], &apps.Update{Identity: "clinic", Maintenance: ptr(false)}, w.As("stranger"))
 	w.Refused(fault.NotFound, commandtest.None, &apps.RemoveCollaborator{Identity: "clinic", Email: "stranger@example.org"}, w.As("owner"))
-}
-
-func TestFeatures(t *testing.T) {
-	w := commandtest.New(t, commandtest.Noon)
-	set := func(name string, on bool) *apps.SetFeature {
-		return &apps.SetFeature{Identity: "clinic", Feature: name, Enabled: on}
-	}
-	for range 2 {
-		w.Do(set("preboot", true), w.As("dev"))
-		w.Do(set("http-session-affinity", true), w.As("dev"))
-	}
-	if got := commandtest.Get[*document.App](w, w.IDs["app:clinic"]).Features; !slices.Equal(got, []string{"http-session-affinity", "preboot"}) {
-		t.Errorf("features %v", got)
-	}
-	w.Do(set("preboot", false), w.As("dev"))
-	w.Do(set("preboot", false), w.As("dev"))
-	if got := commandtest.Get[*document.App](w, w.IDs["app:clinic"]).Features; !slices.Equal(got, []string{"http-session-affinity"}) {
-		t.Errorf("features %v", got)
-	}
-	w.Refused(fault.NotFound, commandtest.None, set("teleport", true), w.As("dev"))
 }
 
 func formation(w *commandtest.World, app, processType string) *document.Formation {
