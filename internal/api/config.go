@@ -114,12 +114,14 @@ type Export struct {
 	Since []byte
 }
 
-// Network knows what the engine does with spaces.
+// Network knows what the engine does with spaces and databases.
 type Network interface {
 	// Egress lists the addresses that a space's connections come from.
 	Egress(ctx context.Context, space string) ([]string, error)
 	// Disk tells how many bytes a database's volume has, and how many are used.
 	Disk(ctx context.Context, volume string) (used, size int64, err error)
+	// Stats asks a database about itself.
+	Stats(ctx context.Context, a *document.Addon) (view.DatabaseStats, error)
 }
 
 // LiveOutput is output that is still being written.

@@ -16,7 +16,9 @@ import (
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/view"
 )
 
 func TestETag(t *testing.T) {
@@ -188,6 +190,26 @@ func (broken) Egress(context.Context, string) ([]string, error) {
 
 func (broken) Disk(context.Context, string) (used, size int64, err error) {
 	return 0, 0, errors.New("the engine is away")
+}
+
+func (broken) Stats(ctx context.Context, _ *document.Addon) (view.DatabaseStats, error) {
+	<-ctx.Done()
+	return view.DatabaseStats{}, ctx.Err()
+}
+
+// TestDatabaseThatHangs: what is known of it is shown, soon.
+func TestDatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.serve(Config{Network: broken{}})
+	began := time.Now()
+	a := w.request("dev", "GET /client/v11/databases/records", "")
+	if a.Code != 200 || !strings.Contains(a.Body.String(), `"Available"`) || strings.Contains(a.Body.String(), "Data Size") {
+		t.Errorf("%d %s", a.Code, a.Body)
+	}
+	if took := time.Since(began); took > 4*statsPatience {
+		t.Errorf("it took %s", took)
+	}
 }
 
 func TestPanicIsAnswered(t *testing.T) {

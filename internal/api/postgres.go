@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/command/addons"
 	"github.com/strongroom/strongroom/internal/document"
@@ -35,16 +37,31 @@ func getDatabase(c *call) (Answer, error) {
 		return Answer{}, fault.New(fault.NotFound, "The database is not provisioned yet.")
 	}
 	_, plan := planOf(x.Service, x.Plan)
-	out := view.OfDatabase(x.Addon, plan)
-	if c.cfg.Network != nil {
-		used, size, err := c.cfg.Network.Disk(c.ctx, x.Volume)
-		if err != nil { // the rest is true all the same
-			c.log.Warn("usage of a database's disk is not known", "addon", x.ID, "error", err)
-		} else {
-			out = out.WithDisk(used, size)
-		}
+	return ok(c.measured(x.Addon, view.OfDatabase(x.Addon, plan)), nil)
+}
+
+// statsPatience is how long pg:info waits for a database that is busy or down.
+const statsPatience = 2 * time.Second
+
+// measured adds what only the engine and the database know. Without it the rest
+// is true all the same.
+func (c *call) measured(a *document.Addon, out view.Database) view.Database {
+	if c.cfg.Network == nil {
+		return out
 	}
-	return ok(out, nil)
+	ctx, cancel := context.WithTimeout(c.ctx, statsPatience)
+	defer cancel()
+	if stats, err := c.cfg.Network.Stats(ctx, a); err != nil {
+		c.log.Warn("a database does not tell its size", "addon", a.ID, "error", err)
+	} else {
+		out = out.WithStats(stats)
+	}
+	if used, size, err := c.cfg.Network.Disk(c.ctx, a.Volume); err != nil {
+		c.log.Warn("usage of a database's disk is not known", "addon", a.ID, "error", err)
+	} else {
+		out = out.WithDisk(used, size)
+	}
+	return out
 }
 
 func getWaitStatus(c *call) (Answer, error) {

@@ -127,6 +127,10 @@ func (parts) Disk(context.Context, string) (used, size int64, err error) {
 	return 1 << 30, 2 << 30, nil
 }
 
+func (parts) Stats(context.Context, *document.Addon) (view.DatabaseStats, error) {
+	return view.DatabaseStats{Bytes: 7 << 20, Tables: 3, Connections: 2}, nil
+}
+
 // certificate makes a certificate and key for www.example.org, as they are
 // written in JSON.
 func (w *world) certificate() {

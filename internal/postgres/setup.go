@@ -37,6 +37,7 @@ func Connect(ctx context.Context, d Dialer, a *document.Addon, caPEM, user, data
 	cfg.Host, cfg.Port, cfg.User, cfg.Database, cfg.Password = addons.Host(a), Port, user, database, string(password.Reveal())
 	cfg.TLSConfig = &tls.Config{RootCAs: roots, ServerName: addons.Host(a), MinVersion: tls.VersionTLS12}
 	cfg.Fallbacks = nil
+	cfg.RuntimeParams["application_name"] = "strongroom" // the database's log tells us from the app
 	cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
 	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, err := d.Dial(ctx, a.ID, Port)
@@ -107,26 +108,27 @@ func setPassword(ctx context.Context, conn *pgx.Conn, user string, password secr
 	return nil
 }
 
-// Size of a database in bytes, and how many tables and connections it has.
+// Stats are a database's size in bytes, and how many tables and connections it has.
 type Stats struct {
-	Version     string
 	Bytes       int64
 	Tables      int
 	Connections int
 }
 
-// ReadStats asks the database about itself.
-func ReadStats(ctx context.Context, d Dialer, a *document.Addon, caPEM string, admin secret.Value) (Stats, error) {
+// ReadStats asks an app's database about itself, as the app's own role: there
+// is no need for more.
+func ReadStats(ctx context.Context, d Dialer, a *document.Addon, caPEM string, password secret.Value) (Stats, error) {
 	var s Stats
-	conn, err := Connect(ctx, d, a, caPEM, "postgres", a.Roles[0].Database, admin)
+	role := a.Roles[0]
+	conn, err := Connect(ctx, d, a, caPEM, role.User, role.Database, password)
 	if err != nil {
 		return s, err
 	}
 	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `SELECT current_setting('server_version'), pg_database_size(current_database()),
+	err = conn.QueryRow(ctx, `SELECT pg_database_size(current_database()),
 		(SELECT count(*) FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')),
 		(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())`).
-		Scan(&s.Version, &s.Bytes, &s.Tables, &s.Connections)
+		Scan(&s.Bytes, &s.Tables, &s.Connections)
 	if err != nil {
 		return s, fmt.Errorf("ask %s about itself: %w", a.Name, err)
 	}

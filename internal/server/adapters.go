@@ -9,8 +9,11 @@ import (
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/postgres"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/shell"
+	"github.com/strongroom/strongroom/internal/store"
+	"github.com/strongroom/strongroom/internal/view"
 )
 
 // adapters fit the parts to the small interfaces that the API declares.
@@ -64,6 +67,25 @@ func (a *adapters) Disk(ctx context.Context, volume string) (used, size int64, e
 		}
 	}
 	return 0, 0, fault.New(fault.NotFound, "There is no volume %s.", volume)
+}
+
+// Stats implements api.Network.
+func (a *adapters) Stats(ctx context.Context, addon *document.Addon) (view.DatabaseStats, error) {
+	var space *document.Space
+	err := a.store.Read(ctx, func(v store.View) (err error) {
+		space, err = store.Get[*document.Space](v, addon.Space)
+		return err
+	})
+	if err != nil {
+		return view.DatabaseStats{}, err
+	}
+	sealed := addon.Roles[0].Password
+	password, err := a.keyring.Open(ctx, sealed.ID, sealed.SHA256)
+	if err != nil {
+		return view.DatabaseStats{}, err
+	}
+	s, err := postgres.ReadStats(ctx, a.driver, addon, space.CA, password)
+	return view.DatabaseStats(s), err
 }
 
 // live gives the output of a release phase that runs now, nil if none does.

@@ -68,6 +68,22 @@ func (d Database) WithDisk(used, size int64) Database {
 	return d
 }
 
+// DatabaseStats is what a database says of itself.
+type DatabaseStats struct {
+	Bytes       int64
+	Tables      int
+	Connections int
+}
+
+// WithStats adds what the database says of itself.
+func (d Database) WithStats(s DatabaseStats) Database {
+	d.Info = append(slices.Clone(d.Info),
+		Info{Name: "Data Size", Values: []string{fmt.Sprintf("%.2f MB", float64(s.Bytes)/(1<<20))}},
+		Info{Name: "Tables", Values: []string{fmt.Sprint(s.Tables)}},
+		Info{Name: "Connections", Values: []string{fmt.Sprint(s.Connections)}})
+	return d
+}
+
 func databaseStatus(a *document.Addon) string {
 	switch a.State {
 	case document.AddonProvisioned:

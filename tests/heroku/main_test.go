@@ -141,6 +141,10 @@ func (parts) Disk(context.Context, string) (used, size int64, err error) {
 	return 1 << 30, 2 << 30, nil
 }
 
+func (parts) Stats(context.Context, *document.Addon) (view.DatabaseStats, error) {
+	return view.DatabaseStats{Bytes: 7 << 20, Tables: 3, Connections: 2}, nil
+}
+
 // logStream serves one line as the real one does.
 func logStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -256,7 +256,7 @@ func TestAddons(t *testing.T) {
 	h.run("addons", "-a", "clinic").ok("heroku-postgresql (records)", "as DATABASE", "private-0", "created")
 	h.run("addons", "--all").ok("records", "clinic")
 	h.run("addons:info", "records", "-a", "clinic").ok("heroku-postgresql:private-0", "DATABASE", "clinic")
-	h.run("pg:info", "-a", "clinic").ok("=== DATABASE_URL", "Plan: Private 0", "Status: Available", "Add-on: records")
+	h.run("pg:info", "-a", "clinic").ok("=== DATABASE_URL", "Plan: Private 0", "Status: Available", "Data Size: 7.00 MB", "Tables: 3", "Connections: 2", "Add-on: records")
 	h.run("pg:info", "DATABASE", "-a", "clinic").ok("Add-on: records")
 	h.run("pg:wait", "-a", "clinic").ok()
 	h.run("pg:credentials", "-a", "clinic").ok("default", "active")

@@ -419,7 +419,7 @@ func (d *drill) tryDatabase(t *testing.T) {
 	other := strings.TrimSuffix(d.app, "-c") + "-b"
 	d.h(t, "developer", "addons:wait", d.database, "-a", d.app).ok()
 	d.h(t, "developer", "addons", "-a", d.app).ok(d.database, "DATABASE")
-	d.h(t, "developer", "pg:info", "-a", d.app).ok("DATABASE_URL", "Available", d.database)
+	d.h(t, "developer", "pg:info", "-a", d.app).ok("DATABASE_URL", "Available", d.database, "Data Size", "Tables", "Connections")
 	d.h(t, "developer", "pg:credentials:url", "-a", d.app).ok("postgres://", d.database)
 	d.h(t, "developer", "pg:psql", "-a", d.app, "-c", "create table visits as select n from generate_series(1, 17) n").ok("SELECT 17")
 	d.h(t, "developer", "pg:psql", "-a", d.app, "-c", "select 'there are ' || count(*) from visits").ok("there are 17")
