@@ -175,6 +175,7 @@ func TestDomains(t *testing.T) {
 		"in use by another team":           {add("other", "www.example.org"), "stranger"},
 		"under another team's wildcard":    {add("other", "b.clinic.example"), "stranger"},
 		"another team's wildcard":          {add("other", "*.clinic.example"), "stranger"},
+		"a wildcard over another's name":   {add("other", "*.example.org"), "stranger"},
 		"another app's own name":           {add("other", "clinic.apps.localhost"), "stranger"},
 		"the name of an app to come":       {add("other", "next.apps.localhost"), "stranger"},
 		"all names of apps":                {add("other", "*.apps.localhost"), "stranger"},
@@ -187,6 +188,8 @@ func TestDomains(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
+	w.Do(add("second", "*.example.org"), w.As("dev")) // over a name of the same team
+	w.Do(&apps.RemoveDomain{Identity: "second", Hostname: "*.example.org"}, w.As("dev"))
 	// An app whose own name is somebody's domain by then is not made: two apps
 	// would answer to it.
 	claimed := &apps.Create{Name: "claimed", Space: "ward"}

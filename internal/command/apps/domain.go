@@ -73,8 +73,9 @@ func unused(v store.View, hostname string) error {
 }
 
 // foreign refuses a hostname that is somebody else's although it is free: one
-// of the platform's own domain, where apps to come have theirs, or one that
-// another team's wildcard covers, whose visitors it would take away.
+// of the platform's own domain, where apps to come have theirs, one that another
+// team's wildcard covers, whose visitors it would take away, or a wildcard over
+// another team's name, whose neighbours it would be.
 func (c *AddDomain) foreign(v store.View) error {
 	own, err := store.Find[*document.Domain](v, "app", c.app.ID)
 	if err != nil {
@@ -86,7 +87,10 @@ func (c *AddDomain) foreign(v store.View) error {
 			return fault.New(fault.Invalid, "%s belongs to the platform: names below %s are those of apps.", c.Hostname, platform)
 		}
 	}
-	_, parent, _ := strings.Cut(c.Hostname, ".")
+	first, parent, _ := strings.Cut(c.Hostname, ".")
+	if first == "*" {
+		return c.over(v, parent)
+	}
 	wide, err := store.Find[*document.Domain](v, "hostname", "*."+parent)
 	if err != nil || len(wide) == 0 {
 		return err
@@ -96,6 +100,30 @@ func (c *AddDomain) foreign(v store.View) error {
 		return fault.New(fault.Invalid, "%s is currently in use by another app.", c.Hostname)
 	}
 	return err
+}
+
+// over refuses a wildcard over a name of another team. Wildcards are rare, so
+// all names are looked through: a key for this alone is not worth its rows.
+func (c *AddDomain) over(v store.View, parent string) error {
+	spaces, err := store.Find[*document.Space](v, "all", "")
+	if err != nil {
+		return err
+	}
+	for _, s := range spaces {
+		if s.Team == c.app.Team {
+			continue
+		}
+		list, err := store.Find[*document.Domain](v, "space", s.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			if _, under, _ := strings.Cut(d.Hostname, "."); under == parent {
+				return fault.New(fault.Invalid, "%s covers a name that is currently in use by another app.", c.Hostname)
+			}
+		}
+	}
+	return nil
 }
 
 // UpdateDomain gives a domain another certificate.
