@@ -15,8 +15,9 @@ type Config struct {
 	// MaxRepository is the size at which a repository takes no more pushes;
 	// default 4 GiB.
 	MaxRepository int64
-	// MaxConcurrent bounds the git processes that serve requests at once;
-	// default 16.
+	// MaxConcurrent bounds the pushes that are under way at once, and apart from
+	// them, since a push lasts as long as its build, all other requests; default
+	// 16 of each.
 	MaxConcurrent int
 	// IdleTimeout ends a request whose client sends nothing for that long;
 	// default 1 minute.

@@ -564,6 +564,38 @@ func TestOnePushAtATime(t *testing.T) {
 	}
 }
 
+func TestPushesDoNotStopFetches(t *testing.T) {
+	s := newSite(t, Config{MaxConcurrent: 1})
+	s.handler.patience = 100 * time.Millisecond
+	s.must("push", s.url("intake", "right"), "main") // something to fetch
+	s.commit("more", "more\n")
+	started, finish := make(chan struct{}), make(chan struct{})
+	s.deployer.then = func(context.Context, Push, io.Writer) error {
+		close(started)
+		<-finish
+		return nil
+	}
+	push := s.command("push", s.url("intake", "right"), "main")
+	if err := push.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, started)
+	s.must("clone", "-q", s.url("intake", "right"), "clone")
+	if out, err := s.git("push", s.url("intake", "right"), "HEAD~1:refs/heads/other"); err == nil || !strings.Contains(out, "Too many git requests") {
+		t.Errorf("a second push: %v\n%s", err, out)
+	}
+	close(finish)
+	if err := push.Wait(); err != nil {
+		t.Error(err)
+	}
+	s.handler.reads <- struct{}{}
+	if out, err := s.git("ls-remote", s.url("intake", "right")); err == nil || !strings.Contains(out, "503") {
+		t.Errorf("a list of refs when all places are taken: %v\n%s", err, out)
+	}
+	s.handler.reads.release()
+	s.must("ls-remote", s.url("intake", "right"))
+}
+
 func TestClientThatLeavesDoesNotEndTheDeploy(t *testing.T) {
 	s := newSite(t, Config{})
 	entered, left, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)

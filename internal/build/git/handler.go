@@ -23,7 +23,8 @@ type Handler struct {
 	git    string // the command
 	root   string // Config.Root without symlinks
 	hooks  string
-	slots  chan struct{}
+	pushes slots
+	reads  slots // fetches, and the lists of refs that any request begins with
 	// patience is how long a push waits for another, or for a clean-up.
 	patience time.Duration
 
@@ -59,7 +60,7 @@ func New(c Config, gate Gate, deploy Deployer) (*Handler, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Handler{
 		config: c, gate: gate, deploy: deploy, git: git, root: root, hooks: hooks,
-		slots: make(chan struct{}, c.MaxConcurrent), patience: 10 * time.Second, ctx: ctx, cancel: cancel,
+		pushes: make(slots, c.MaxConcurrent), reads: make(slots, c.MaxConcurrent), patience: 10 * time.Second, ctx: ctx, cancel: cancel,
 		repositories: map[string]*repository{},
 	}, nil
 }
@@ -166,9 +167,14 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, err error) {
 
 // advertise answers the first request of a fetch or push: the refs.
 func (h *Handler) advertise(w http.ResponseWriter, r *http.Request, repo *repository, service string) {
+	if !h.reads.take(r.Context(), h.patience) {
+		http.Error(w, tooMany, http.StatusServiceUnavailable)
+		return
+	}
 	cmd := repo.command(r.Context(), strings.TrimPrefix(service, "git-"), "--stateless-rpc", "--advertise-refs", repo.dir)
 	v2 := setProtocol(cmd, r, service)
 	out, err := cmd.Output()
+	h.reads.release() // the client may take its time
 	if err != nil {
 		h.deny(w, r, fmt.Errorf("advertise refs: %w", err))
 		return
@@ -198,13 +204,20 @@ func setProtocol(cmd *exec.Cmd, r *http.Request, service string) bool {
 // packet frames a string as a pkt-line.
 func packet(s string) string { return fmt.Sprintf("%04x%s", len(s)+4, s) }
 
-// slot takes one of the places for git processes.
-func (h *Handler) slot(ctx context.Context) bool {
+// slots are places for git processes.
+type slots chan struct{}
+
+// take waits for a place, for so long.
+func (s slots) take(ctx context.Context, patience time.Duration) bool {
 	select {
-	case h.slots <- struct{}{}:
+	case s <- struct{}{}:
 		return true
-	case <-time.After(h.patience):
+	case <-time.After(patience):
 	case <-ctx.Done():
 	}
 	return false
 }
+
+func (s slots) release() { <-s }
+
+const tooMany = "Too many git requests at once. Try again in a moment."

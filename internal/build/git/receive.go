@@ -36,11 +36,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, repo Repo, rep
 		// A message, then a fatal error: what git shows whatever was pushed.
 		fmt.Fprintf(w, "%s%s0000", packet("\x02"+message+"\n"), packet("\x03the push was refused\n"))
 	}
-	if !h.slot(r.Context()) {
-		refuse("Too many git requests at once. Try again in a moment.")
+	if !h.pushes.take(r.Context(), h.patience) {
+		refuse(tooMany)
 		return
 	}
-	defer func() { <-h.slots }()
+	defer h.pushes.release()
 	if !repository.acquire(r.Context(), h.patience) {
 		refuse("Another push to " + repo.Name + " is being deployed. Wait for it to end and push again.")
 		return

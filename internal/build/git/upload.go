@@ -10,11 +10,11 @@ const maxNegotiation = 16 << 20
 
 // upload serves a fetch or clone.
 func (h *Handler) upload(w http.ResponseWriter, r *http.Request, repo *repository) {
-	if !h.slot(r.Context()) {
-		http.Error(w, "Too many git requests at once. Try again in a moment.", http.StatusServiceUnavailable)
+	if !h.reads.take(r.Context(), h.patience) {
+		http.Error(w, tooMany, http.StatusServiceUnavailable)
 		return
 	}
-	defer func() { <-h.slots }()
+	defer h.reads.release()
 	in, err := newBody(w, r, maxNegotiation, h.config.IdleTimeout)
 	if err != nil {
 		http.Error(w, "The request's compression is broken.", http.StatusBadRequest)
