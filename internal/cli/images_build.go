@@ -25,7 +25,7 @@ the same recipe is kept. The server gives them to the engine at its next start.`
   strongroom images:build --force   # take the distribution's newest packages`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := readSettings(config)
+			cfg, err := readSettings(config, newLog(s.err))
 			if err != nil {
 				return err
 			}

@@ -43,7 +43,7 @@ func runSupervise(ctx context.Context, config string, log *slog.Logger) error {
 	if os.Geteuid() != 0 {
 		return fault.New(fault.Forbidden, "supervise must be started by root: it starts the engine, and the server as a user of its own.")
 	}
-	cfg, err := readSettings(config)
+	cfg, err := readSettings(config, log)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ encrypted volumes. End 'strongroom supervise' before; start it to go on.`,
 		Example: `  strongroom down --confirm /var/lib/strongroom`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := readSettings(config)
+			cfg, err := readSettings(config, newLog(s.err))
 			if err != nil {
 				return err
 			}
@@ -173,7 +173,7 @@ Its containers, routers, edge and spool go on when it ends.`,
 		Example: `  strongroom engine --config /etc/strongroom/strongroom.json`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := readSettings(config)
+			cfg, err := readSettings(config, newLog(s.err))
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,7 @@ starts it; by itself it is for those who supervise processes otherwise.`,
 		Example: `  strongroom server --config /etc/strongroom/strongroom.json`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := readSettings(config)
+			cfg, err := readSettings(config, newLog(s.err))
 			if err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func (o *initOptions) run(c *cobra.Command) error {
 	if o.email == "" {
 		return usage("--email is needed: the first operator's address")
 	}
-	cfg, err := readSettings(o.config)
+	cfg, err := readSettings(o.config, newLog(o.err))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (o *initOptions) run(c *cobra.Command) error {
 	}
 	// What is made as root belongs to the server, which runs as its own user.
 	if os.Geteuid() == 0 {
-		if err := giveToServer(cfg.Data); err != nil {
+		if err := errors.Join(giveToServer(cfg.Data), giveSettings(o.config)); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,10 @@ package cli
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
 
 	"github.com/strongroom/strongroom/internal/engine"
 	"github.com/strongroom/strongroom/internal/server"
@@ -27,15 +31,34 @@ type engineSettings struct {
 }
 
 // readSettings reads the file and brings the shared settings to both parts.
-func readSettings(path string) (settings, error) {
+func readSettings(path string, log *slog.Logger) (settings, error) {
 	var s settings
 	if err := readConfig(path, &s); err != nil {
 		return s, err
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&0o004 != 0 {
+		log.Warn("every user of this host can read the settings, in which a proxy's address may hold a password", "file", path, "mode", info.Mode().Perm())
 	}
 	s.Data = cmp.Or(s.Data, "/var/lib/strongroom")
 	s.Run = cmp.Or(s.Run, "/run/strongroom")
 	s.Server.Data, s.Server.Run, s.Server.Version = s.Data, s.Run, Version
 	return s, nil
+}
+
+// giveSettings leaves the settings to root, who writes them, and to the server,
+// which reads them as its own user.
+func giveSettings(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // all defaults
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return nil // a pipe's or a device's mode is not ours to change
+	}
+	return errors.Join(os.Chown(path, 0, engine.ServerUID), os.Chmod(path, 0o640))
 }
 
 func (s settings) engine() engine.Config {
