@@ -5,10 +5,12 @@ package server
 
 import (
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -57,10 +59,17 @@ type Config struct {
 	// errors mean and whom to ask, with an anchor for each id ("forbidden");
 	// the API's errors and the heroku CLI show it. "" = errors have no url.
 	Help string `json:"help"`
+	// TrustedProxies are the networks of reverse proxies, as 10.0.0.0/8 or one
+	// address: only they are believed when they say in X-Forwarded-For where a
+	// request comes from. Without any, a proxy is the source of all requests.
+	TrustedProxies []string `json:"trusted_proxies"`
+	// RatePerHour is how many requests an account has in an hour; default 4500.
+	RatePerHour int `json:"rate_per_hour"`
 	// Version of the program.
 	Version string `json:"-"`
 
-	given secret.Value // the passphrase, once it was read
+	given   secret.Value   // the passphrase, once it was read
+	proxies []netip.Prefix // TrustedProxies, once they were checked
 }
 
 // BuildConfig is how builds reach package registries, and their bounds.
@@ -149,6 +158,12 @@ func (c *Config) defaults() error {
 	if err := c.Build.check(); err != nil {
 		return err
 	}
+	if err := c.parseProxies(); err != nil {
+		return err
+	}
+	if c.RatePerHour < 0 {
+		return fault.New(fault.Invalid, "rate_per_hour: %d is not a bound", c.RatePerHour)
+	}
 	host, _, err := net.SplitHostPort(c.Bastion)
 	if err != nil {
 		return fault.New(fault.Invalid, "bastion: %q is not an address such as 127.0.0.1:5422", c.Bastion)
@@ -156,6 +171,22 @@ func (c *Config) defaults() error {
 	def(&c.BastionHost, host)
 	if !strings.Contains(c.Host, "localhost") && !strings.Contains(c.Host, "127.0.0.1") {
 		return fault.New(fault.Invalid, "host: %q does not contain \"localhost\". The heroku CLI would take any other name for a mistake and send its token to Heroku.", c.Host)
+	}
+	return nil
+}
+
+func (c *Config) parseProxies() error {
+	c.proxies = nil
+	for _, s := range c.TrustedProxies {
+		network, err := document.CleanCIDR(s)
+		if err != nil {
+			return fault.New(fault.Invalid, "trusted_proxies: %s", fault.Message(err))
+		}
+		p, err := netip.ParsePrefix(network)
+		if err != nil {
+			return err
+		}
+		c.proxies = append(c.proxies, p)
 	}
 	return nil
 }

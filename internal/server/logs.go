@@ -116,6 +116,6 @@ func (d packDesk) Export(ctx context.Context, by control.By, x api.Export, begin
 
 // authenticate gives the actor behind a git request.
 func (p *parts) authenticate(r *http.Request) (control.By, error) {
-	a := api.Authenticator{Store: p.store, Kernel: p.kernel, Via: ledger.ViaGit}
+	a := api.Authenticator{Store: p.store, Kernel: p.kernel, Via: ledger.ViaGit, TrustedProxies: p.cfg.proxies}
 	return a.Authenticate(r)
 }
