@@ -530,8 +530,10 @@ func TestPages(t *testing.T) {
 	if pages != len(evidence.Definitions)+3 {
 		t.Errorf("%d pages for %d reports", pages, len(evidence.Definitions))
 	}
-	if page := files["reports/isolation.html"]; !strings.Contains(page, "refused") || !strings.Contains(page, "clinic") || !strings.Contains(page, "records") {
-		t.Error("the isolation report does not tell what it has to")
+	for _, want := range []string{"refused", "clinic", "records", "1 other space<"} {
+		if !strings.Contains(files["reports/isolation.html"], want) {
+			t.Errorf("the isolation report does not tell of %q", want)
+		}
 	}
 }
 

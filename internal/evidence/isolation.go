@@ -1,7 +1,7 @@
 package evidence
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/store"
@@ -12,6 +12,7 @@ import (
 type isolation struct {
 	About
 	Doc      *document.Space
+	Others   int // spaces of the installation besides this one, whoever's they are
 	Apps     []isolatedApp
 	Addons   []*document.Addon
 	Attempts []*document.Attempt
@@ -24,35 +25,6 @@ type isolatedApp struct {
 	Domains    []*document.Domain
 	Addons     []string // names of what is attached
 }
-
-// drawing is the picture's measure; its parts are drawn by the template.
-type drawing struct {
-	Width, Height int
-	Apps          []box
-	Addons        []box
-	Lines         []line
-}
-
-type box struct {
-	X, Y, W, H  int
-	Title, Note string
-}
-
-// Wall is the height of the space's own frame.
-func (d drawing) Wall() int { return d.Height - 36 }
-
-// Trusted says how many networks may connect.
-func (i *isolation) Trusted() string { return count(len(i.Doc.Trusted), "trusted network") }
-
-// count writes a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-type line struct{ X1, Y1, X2, Y2 int }
 
 // isolation reads the state at the end of the period.
 func (p *export) isolation(a About) (*isolation, error) {
@@ -68,6 +40,11 @@ func (p *export) isolation(a About) (*isolation, error) {
 			// It began after the period, or ended in it: as it last was.
 			out.Doc = p.space
 		}
+		all, err := store.Find[*document.Space](v, "all", "")
+		if err != nil {
+			return err
+		}
+		out.Others = len(slices.DeleteFunc(all, func(s *document.Space) bool { return s.ID == p.pack.Scope }))
 		if out.Addons, err = store.Find[*document.Addon](v, "space", p.pack.Scope); err != nil {
 			return err
 		}
@@ -80,7 +57,7 @@ func (p *export) isolation(a About) (*isolation, error) {
 		}
 		return out.readApps(v, apps)
 	})
-	out.draw()
+	out.Drawing = out.draw()
 	return out, err
 }
 
@@ -108,40 +85,4 @@ func (i *isolation) readApps(v store.View, apps []*document.App) error {
 		i.Apps = append(i.Apps, x)
 	}
 	return nil
-}
-
-// Measures of the picture, in its own units.
-const (
-	boxWidth  = 210
-	boxHeight = 56
-	boxGap    = 18
-	appsX     = 300
-	addonsX   = 600
-	topY      = 70
-)
-
-// draw places the apps in one column and the add-ons in the next, with a line
-// for each attachment.
-func (i *isolation) draw() {
-	d := &i.Drawing
-	addon := map[string]box{}
-	for n, a := range i.Addons {
-		b := box{addonsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, "encrypted volume, ePHI: " + a.EPHI}
-		addon[a.Name] = b
-		d.Addons = append(d.Addons, b)
-	}
-	for n, a := range i.Apps {
-		dynos := 0
-		for _, f := range a.Formations {
-			dynos += f.Quantity
-		}
-		b := box{appsX, topY + n*(boxHeight+boxGap), boxWidth, boxHeight, a.Name, count(dynos, "dyno") + ", ePHI: " + a.EPHI}
-		d.Apps = append(d.Apps, b)
-		for _, name := range a.Addons {
-			to := addon[name]
-			d.Lines = append(d.Lines, line{b.X + b.W, b.Y + b.H/2, to.X, to.Y + to.H/2})
-		}
-	}
-	rows := max(len(i.Apps), len(i.Addons), 1)
-	d.Width, d.Height = addonsX+boxWidth+60, topY+rows*(boxHeight+boxGap)+20
 }
