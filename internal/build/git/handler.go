@@ -20,11 +20,11 @@ type Handler struct {
 	config Config
 	gate   Gate
 	deploy Deployer
-	git    string // the command
 	root   string // Config.Root without symlinks
 	hooks  string
 	pushes slots
 	reads  slots // fetches, and the lists of refs that any request begins with
+	programs
 	// patience is how long a push waits for another, or for a clean-up.
 	patience time.Duration
 
@@ -39,9 +39,9 @@ type Handler struct {
 // New returns a Handler over the repositories in c.Root.
 func New(c Config, gate Gate, deploy Deployer) (*Handler, error) {
 	c.defaults()
-	git, err := exec.LookPath("git")
+	programs, err := findPrograms()
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "git is not installed.")
+		return nil, err
 	}
 	if err := os.MkdirAll(c.Root, 0o700); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func New(c Config, gate Gate, deploy Deployer) (*Handler, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Handler{
-		config: c, gate: gate, deploy: deploy, git: git, root: root, hooks: hooks,
+		config: c, gate: gate, deploy: deploy, programs: programs, root: root, hooks: hooks,
 		pushes: make(slots, c.MaxConcurrent), reads: make(slots, c.MaxConcurrent), patience: 10 * time.Second, ctx: ctx, cancel: cancel,
 		repositories: map[string]*repository{},
 	}, nil

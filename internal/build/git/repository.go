@@ -22,10 +22,25 @@ import (
 type repository struct {
 	dir   string // absolute, without symlinks
 	hooks string
-	max   int64 // bytes of one push
-	alloc int64 // bytes that git may allocate at once
-	git   string
+	max   int64         // bytes of one push
+	alloc int64         // bytes that git may allocate at once
 	busy  chan struct{} // holds one token while a push or clean-up runs
+	programs
+}
+
+// programs are the absolute paths of what runs.
+type programs struct{ git, setpriv string }
+
+func findPrograms() (programs, error) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		return programs{}, fault.Wrap(fault.Unavailable, err, "git is not installed.")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		return programs{}, fault.Wrap(fault.Unavailable, err, "setpriv, of util-linux, is not installed.")
+	}
+	return programs{git, setpriv}, nil
 }
 
 // idPattern holds what names a directory: ids, never what a client sent.
@@ -45,12 +60,12 @@ func (h *Handler) open(ctx context.Context, app string) (*repository, error) {
 		return r, nil
 	}
 	r := &repository{
-		dir:   filepath.Join(h.root, app+".git"),
-		hooks: h.hooks,
-		max:   h.config.MaxPush,
-		alloc: h.config.MaxObject,
-		git:   h.git,
-		busy:  make(chan struct{}, 1),
+		dir:      filepath.Join(h.root, app+".git"),
+		hooks:    h.hooks,
+		max:      h.config.MaxPush,
+		alloc:    h.config.MaxObject,
+		programs: h.programs,
+		busy:     make(chan struct{}, 1),
 	}
 	if err := r.init(ctx); err != nil {
 		return nil, err
@@ -74,9 +89,11 @@ func (r *repository) init(ctx context.Context) error {
 }
 
 // command returns git with nothing of this process's environment and no
-// configuration but ours: not the system's, not a user's.
+// configuration but ours: not the system's, not a user's. Git reads what
+// strangers wrote, so it does not inherit the capability to bind low ports that
+// this process may have.
 func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, r.git, args...)
+	cmd := exec.CommandContext(ctx, r.setpriv, append([]string{"--ambient-caps=-all", "--inh-caps=-all", r.git}, args...)...)
 	cmd.Dir = r.dir
 	cmd.Env = append([]string{
 		"PATH=" + filepath.Dir(r.git) + ":/usr/bin:/bin",
