@@ -3,6 +3,8 @@ package router
 import (
 	"crypto/tls"
 	"errors"
+
+	"github.com/strongroom/strongroom/internal/ciphers"
 )
 
 var errUnknownName = errors.New("no certificate for this name")
@@ -10,22 +12,13 @@ var errUnknownName = errors.New("no certificate for this name")
 // protocols are offered in this order.
 var protocols = []string{"h2", "http/1.1"}
 
-// hostTLS is the configuration of a host's connections. TLS 1.2 is limited to
-// forward secrecy and authenticated encryption; what TLS 1.3 has is all of that
-// kind.
+// hostTLS is the configuration of a host's connections.
 func hostTLS(certificate tls.Certificate, minVersion uint16) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   minVersion,
 		NextProtos:   protocols,
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-			tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
+		CipherSuites: ciphers.TLS12(),
 	}
 }
 
