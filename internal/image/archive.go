@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -55,6 +56,10 @@ func (a *Archive) Close() error { return a.file.Close() }
 
 // Digest is the digest of the image's manifest, as drivers report it.
 func (a *Archive) Digest() string { return a.digest.String() }
+
+// All is the archive itself, as engines import it, from its beginning. It ends
+// with the archive.
+func (a *Archive) All() io.Reader { return io.NewSectionReader(a.file, 0, math.MaxInt64) }
 
 func (a *Archive) load() error {
 	err := Walk(a.file, func(e Entry) error {

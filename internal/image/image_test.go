@@ -195,6 +195,32 @@ func topLayer(t *testing.T, archive string) map[string]*tar.Header {
 	}
 }
 
+// TestAll reads the archive that was opened, whatever has its name by now.
+func TestAll(t *testing.T) {
+	_, name := assembled(t, false, date)
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	other := name + ".new"
+	if err := os.WriteFile(other, []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, name); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := io.ReadAll(a.All()); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, want %d, %v", len(got), len(want), err)
+		}
+	}
+}
+
 func TestInfoAndSBOM(t *testing.T) {
 	_, name := assembled(t, false, date)
 	info, err := ReadInfo(name)

@@ -165,12 +165,7 @@ func (d *deploys) provide(ctx context.Context, path string, there []string) (dig
 	if slices.Contains(there, archive.Digest()) {
 		return archive.Digest(), nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	return d.p.driver.ImportImage(ctx, f)
+	return d.p.driver.ImportImage(ctx, archive.All())
 }
 
 func (d *deploys) handler(ctx context.Context, space, buildImage string) (*git.Handler, error) {
