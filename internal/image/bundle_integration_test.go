@@ -46,7 +46,7 @@ func unpackBundle(t *testing.T, recipe string) string {
 		t.Fatal(err)
 	}
 	root := filepath.Join(bundle, "rootfs")
-	for _, d := range []string{root, filepath.Join(bundle, "volume")} {
+	for _, d := range []string{root, filepath.Join(bundle, "volume"), filepath.Join(bundle, "server")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -100,9 +100,11 @@ func writeSpec(t *testing.T, bundle string, uid int, args, env []string) {
 		map[string]any{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "nodev", "mode=1777"}},
 	)
 	if uid == 26 {
-		spec["mounts"] = append(spec["mounts"].([]any), map[string]any{
-			"destination": "/var/lib/postgresql/data", "type": "bind", "source": filepath.Join(bundle, "volume"), "options": []string{"rbind", "rw"},
-		})
+		for dir, path := range map[string]string{"volume": "/var/lib/postgresql/data", "server": "/var/lib/postgresql/server"} {
+			spec["mounts"] = append(spec["mounts"].([]any), map[string]any{
+				"destination": path, "type": "bind", "source": filepath.Join(bundle, dir), "options": []string{"rbind", "rw"},
+			})
+		}
 	}
 	spec["linux"] = map[string]any{"namespaces": []map[string]string{{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}}}
 	if raw, err = json.Marshal(spec); err != nil {

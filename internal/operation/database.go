@@ -54,7 +54,7 @@ func (r *Runner) database(ctx context.Context, id string) (d database, err error
 // gets a new one when it is set up again.
 const databaseCert = 5 * 365 * 24 * time.Hour
 
-// provision sets a database up: volume, certificate, container, role.
+// provision sets a database up: volumes, certificate, container, role.
 func (r *Runner) provision(ctx context.Context, j store.Job) error {
 	d, err := r.database(ctx, j.Ref)
 	if err != nil {
@@ -76,8 +76,14 @@ func (r *Runner) provision(ctx context.Context, j store.Job) error {
 }
 
 func (r *Runner) setUp(ctx context.Context, d database) error {
-	if err := r.cfg.Driver.EnsureVolume(ctx, postgres.Volume(d.addon, d.volume)); err != nil {
+	volumes, err := postgres.Volumes(d.addon, d.volume)
+	if err != nil {
 		return err
+	}
+	for _, v := range volumes {
+		if err := r.cfg.Driver.EnsureVolume(ctx, v); err != nil {
+			return err
+		}
 	}
 	caKey, err := r.cfg.Keyring.Open(ctx, d.space.CAKey.ID, d.space.CAKey.SHA256)
 	if err != nil {
@@ -144,8 +150,9 @@ func (r *Runner) explain(ctx context.Context, j store.Job, a *document.Addon, ca
 	return fault.Wrap(fault.Unavailable, cause, "set up %s", a.Name)
 }
 
-// deprovision stops a database and destroys its volume. The disposal is
-// recorded only after the key was removed and a read was tried.
+// deprovision stops a database and destroys its volumes, the one with the tables
+// last. The disposal is recorded only after each key was removed and a read was
+// tried.
 func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
 	var a *document.Addon
 	if err := r.cfg.Store.Read(ctx, func(v store.View) (err error) {
@@ -157,17 +164,23 @@ func (r *Runner) deprovision(ctx context.Context, j store.Job) error {
 	if err := r.cfg.Driver.RemoveFormation(ctx, a.ID); err != nil {
 		return err
 	}
-	disposal, err := r.dispose(ctx, a.Volume, func(why string) error {
+	refused := func(why string) error {
 		if why == a.Message {
 			return nil
 		}
 		a.Message = why
 		return r.record(ctx, &addons.DisposalRefused{ID: a.ID, Message: why}, j)
-	})
-	if err != nil {
-		return err
 	}
-	return r.record(ctx, &addons.Disposed{ID: a.ID, KeyRemoved: disposal.KeyRemoved, ReadTried: disposal.ReadTried}, j)
+	data, server := postgres.VolumeIDs(a)
+	var of [2]addons.Disposal
+	for i, volume := range []string{server, data} {
+		d, err := r.dispose(ctx, volume, refused)
+		if err != nil {
+			return err
+		}
+		of[i] = addons.Disposal{Volume: volume, KeyRemoved: d.KeyRemoved, ReadTried: d.ReadTried}
+	}
+	return r.record(ctx, &addons.Disposed{ID: a.ID, Server: of[0], Data: of[1]}, j)
 }
 
 // dispose destroys a volume, waiting for what still has files of it open;

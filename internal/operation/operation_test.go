@@ -603,7 +603,7 @@ func TestProvisioning(t *testing.T) {
 	l.Skip(2 * time.Minute)
 	l.until("the container runs", func() bool {
 		o := l.Engine.Seen(t)
-		return len(o.Volumes) == 1 && len(o.Formations) == 1 && o.Formations[0].Ready == 1
+		return len(o.Volumes) == 2 && len(o.Formations) == 1 && o.Formations[0].Ready == 1
 	})
 	l.Do(&addons.Destroy{Identity: "records"}, l.As("root"))
 	l.until("nothing is left of it", func() bool {
@@ -613,8 +613,10 @@ func TestProvisioning(t *testing.T) {
 	})
 	l.done()
 	last := l.Since(l.Size() - 1)[0]
-	if last.Action != "addon.dispose" || last.Detail("key_removed") != "true" || last.Detail("read_tried") == "" {
-		t.Errorf("recorded as %v %v", last, last.Details)
+	for _, of := range []string{"", "server_"} {
+		if last.Action != "addon.dispose" || last.Detail(of+"volume") == "" || last.Detail(of+"key_removed") != "true" || last.Detail(of+"read_tried") == "" {
+			t.Errorf("recorded as %v %v", last, last.Details)
+		}
 	}
 	l.Settle()
 	if o := l.Engine.Seen(t); len(o.Volumes) != 0 || len(o.Formations) != 0 {

@@ -50,9 +50,9 @@ type Space struct {
 
 // Formation that is wanted.
 type Formation struct {
-	Digest string // of the driver.Formation
-	Space  string
-	Volume string // that must be unlocked first, or ""
+	Digest  string // of the driver.Formation
+	Space   string
+	Volumes []string // that must be unlocked first
 }
 
 // Actions lists what leads from what was observed to what is desired.
@@ -106,6 +106,8 @@ func (p *planner) unlockVolumes() {
 	}
 }
 
+// applyFormations waits for volumes to be seen unlocked: what runs is not stopped
+// for what could not start.
 func (p *planner) applyFormations() {
 	have := map[string]string{}
 	for _, f := range p.o.Formations {
@@ -113,7 +115,8 @@ func (p *planner) applyFormations() {
 	}
 	for _, id := range sorted(p.d.Formations) {
 		f := p.d.Formations[id]
-		if p.ready(f.Space) && have[id] != f.Digest {
+		locked := slices.ContainsFunc(f.Volumes, func(v string) bool { return !p.unlocked[v] })
+		if p.ready(f.Space) && !locked && have[id] != f.Digest {
 			p.add(ApplyFormation, id)
 		}
 	}

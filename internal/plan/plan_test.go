@@ -13,12 +13,12 @@ func TestActions(t *testing.T) {
 	// wanted is a space with a web formation and a database.
 	wanted := plan.Desired{
 		Spaces:     map[string]plan.Space{"s1": {Digest: "d1", Routes: "r1", Allocated: true}},
-		Volumes:    map[string]string{"v1": "s1"},
-		Formations: map[string]plan.Formation{"web": {Digest: "w1", Space: "s1"}, "db": {Digest: "b1", Space: "s1", Volume: "v1"}},
+		Volumes:    map[string]string{"v1": "s1", "v2": "s1"},
+		Formations: map[string]plan.Formation{"web": {Digest: "w1", Space: "s1"}, "db": {Digest: "b1", Space: "s1", Volumes: []string{"v1", "v2"}}},
 	}
 	inForce := driver.Observation{
 		Spaces:     []driver.ObservedSpace{{ID: "s1", Digest: "d1", Routes: "r1"}},
-		Volumes:    []driver.ObservedVolume{{ID: "v1", Unlocked: true}},
+		Volumes:    []driver.ObservedVolume{{ID: "v1", Unlocked: true}, {ID: "v2", Unlocked: true}},
 		Formations: []driver.ObservedFormation{{ID: "db", Digest: "b1", Space: "s1"}, {ID: "web", Digest: "w1", Space: "s1"}},
 	}
 	tests := []struct {
@@ -29,8 +29,23 @@ func TestActions(t *testing.T) {
 	}{
 		{"nothing to do", wanted, inForce, nil},
 		{"everything, in order", wanted, driver.Observation{}, []plan.Action{
-			{plan.EnsureSpace, "s1"}, {plan.UnlockVolume, "v1"}, {plan.ApplyFormation, "db"}, {plan.ApplyFormation, "web"}, {plan.ApplyRoutes, "s1"},
+			{plan.EnsureSpace, "s1"}, {plan.UnlockVolume, "v1"}, {plan.UnlockVolume, "v2"}, {plan.ApplyFormation, "web"}, {plan.ApplyRoutes, "s1"},
 		}},
+		{
+			"a database starts once its volumes are open",
+			wanted,
+			driver.Observation{Spaces: inForce.Spaces, Volumes: inForce.Volumes, Formations: inForce.Formations[1:]},
+			[]plan.Action{{plan.ApplyFormation, "db"}},
+		},
+		{
+			"a database that runs is not changed before a volume that the change needs is there",
+			wanted,
+			driver.Observation{
+				Spaces: inForce.Spaces, Volumes: inForce.Volumes[:1],
+				Formations: []driver.ObservedFormation{{ID: "db", Digest: "b0", Space: "s1"}, inForce.Formations[1]},
+			},
+			[]plan.Action{{plan.UnlockVolume, "v2"}},
+		},
 		{
 			"a new space is recorded once the engine has it",
 			plan.Desired{Spaces: map[string]plan.Space{"s1": {Digest: "d1"}}},

@@ -3,16 +3,21 @@
 //
 // Invariants: only TLS and SCRAM lead into a database; an app's role owns its
 // database and nothing else; passwords come from sealed values and go to the
-// server over TLS inside the space. internal/reconcile keeps it running,
+// server over TLS inside the space; a full disk is an error in one transaction
+// and does not end the server (start.sh). internal/reconcile keeps it running,
 // internal/operation provisions and disposes of it.
 package postgres
 
 import (
 	"archive/tar"
 	"bytes"
+	_ "embed"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/strongroom/strongroom/internal/command/addons"
 	"github.com/strongroom/strongroom/internal/document"
@@ -26,16 +31,53 @@ const Port = 5432
 // UID of the postgres user in its image.
 const UID = 26
 
-// dataDir is where the image wants the volume, volumeDir what of it is mounted
-// there: the volume's root belongs to nobody in the container.
+// dataDir is where the image wants the volume, serverDir is for the second one
+// (start.sh), volumeDir what of each is mounted there: a volume's root belongs to
+// nobody in the container.
 const (
 	dataDir   = "/var/lib/postgresql/data"
+	serverDir = "/var/lib/postgresql/server"
 	volumeDir = "postgres"
 )
 
-// Volume is the encrypted volume of a database.
-func Volume(a *document.Addon, key secret.Value) driver.Volume {
-	return driver.Volume{ID: a.Volume, Space: a.Space, Bytes: a.Bytes, Key: key.Reveal()}
+const (
+	mebi = 1 << 20
+	gibi = 1 << 30
+)
+
+// VolumeIDs of a database: what people fill, which the add-on names, and what
+// the server needs room in when that is full.
+func VolumeIDs(a *document.Addon) (data, server string) {
+	return a.Volume, uuid.NewSHA1(uuid.MustParse(a.Volume), []byte("server")).String()
+}
+
+// Volumes are the encrypted volumes of a database. The second one's key comes
+// from the first one's: who destroys that has destroyed both.
+func Volumes(a *document.Addon, key secret.Value) ([]driver.Volume, error) {
+	data, server := VolumeIDs(a)
+	derived, err := secret.Derive(key.Reveal(), "postgres-server/"+server, len(key.Reveal()))
+	if err != nil {
+		return nil, err
+	}
+	return []driver.Volume{
+		{ID: data, Space: a.Space, Bytes: a.Bytes, Key: key.Reveal()},
+		{ID: server, Space: a.Space, Bytes: 4*maxLog(a) + gibi, Key: derived},
+	}, nil
+}
+
+// maxLog is how long the log may become before a checkpoint makes it short
+// again. It is no hard bound: the volume that it lies on has four times as much.
+func maxLog(a *document.Addon) int64 { return min(max(a.Bytes/16/mebi*mebi, 64*mebi), gibi) }
+
+// start lays a database out over its volumes and runs the image's entrypoint.
+//
+//go:embed start.sh
+var start string
+
+// arguments of the container of a database.
+func arguments(a *document.Addon) []string {
+	size := strconv.FormatInt(maxLog(a)/mebi, 10)
+	return append([]string{"/bin/sh", "-c", start, "start.sh", size, "-c", "max_wal_size=" + size + "MB", "-c", "checkpoint_warning=0"}, quiet...)
 }
 
 // quiet keeps rows and statements out of the server's log, which lies in the
@@ -58,27 +100,28 @@ func Formation(a *document.Addon, image string, admin secret.Value) (driver.Form
 	if err != nil {
 		return driver.Formation{}, err
 	}
+	data, server := VolumeIDs(a)
 	return driver.Formation{
-		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v2." + image,
+		ID: a.ID, Space: a.Space, Name: a.Name, Revision: "v3." + image,
 		Labels: driver.Labels{App: a.App, Source: "heroku", Type: "postgres"}, Quantity: 1, Private: true,
 		Grace: 60 * time.Second, Boot: 3 * time.Minute,
 		Process: driver.Process{
-			Image: image, Args: append([]string{"/usr/local/bin/postgres-entrypoint"}, quiet...), UID: UID, Port: Port, ReadOnly: true,
+			Image: image, Args: arguments(a), UID: UID, Port: Port, ReadOnly: true,
 			Dir: "/var/lib/postgresql",
 			Env: []driver.EnvVar{
 				{Name: "POSTGRES_PASSWORD", Value: string(admin.Reveal())},
-				{Name: "PGDATA", Value: dataDir + "/pgdata"},
+				{Name: "PGDATA", Value: serverDir + "/pgdata"},
 				{Name: "HOME", Value: "/var/lib/postgresql"},
 				{Name: "LANG", Value: "C.UTF-8"},
 				{Name: "PATH", Value: "/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/bin:/bin"},
 			},
 			Limits: driver.Limits{MemoryBytes: plan.Memory, CPUMillis: plan.CPUMillis, PIDs: 512},
-			Mounts: []driver.Mount{{Volume: a.Volume, Dir: volumeDir, Path: dataDir}},
+			Mounts: []driver.Mount{{Volume: data, Dir: volumeDir, Path: dataDir}, {Volume: server, Dir: volumeDir, Path: serverDir}},
 		},
 	}, nil
 }
 
-// Files is the tar stream that lays out a new volume: the directory that is
+// Files is the tar stream that lays out a new data volume: the directory that is
 // mounted, owned by the server's user, with certificate and key where the image
 // looks for them.
 func Files(certPEM string, key secret.Value) (io.Reader, error) {

@@ -89,8 +89,8 @@ func (d *desired) plan(w *world) plan.Desired {
 	}
 	for id, f := range d.formations {
 		p := plan.Formation{Digest: d.digests[id], Space: f.Space}
-		if len(f.Process.Mounts) > 0 {
-			p.Volume = f.Process.Mounts[0].Volume
+		for _, m := range f.Process.Mounts {
+			p.Volumes = append(p.Volumes, m.Volume)
 		}
 		out.Formations[id] = p
 	}
@@ -140,7 +140,7 @@ func (l *Loop) addFormation(ctx context.Context, w *world, d *desired, f *docume
 	return nil
 }
 
-// addDatabase wants a database's volume open and, once it is set up with a
+// addDatabase wants a database's volumes open and, once it is set up with a
 // certificate, its container running.
 func (l *Loop) addDatabase(ctx context.Context, w *world, d *desired, a *document.Addon) error {
 	if a.State != document.AddonProvisioned {
@@ -149,7 +149,8 @@ func (l *Loop) addDatabase(ctx context.Context, w *world, d *desired, a *documen
 		l.keep(d, a.ID, a.Space)
 		return nil
 	}
-	d.volumes[a.Volume] = a.Space
+	data, server := postgres.VolumeIDs(a)
+	d.volumes[data], d.volumes[server] = a.Space, a.Space
 	b, ok := l.built[a.ID]
 	if key := a.Image; !ok || b.key != key {
 		admin, err := l.cfg.Keyring.Open(ctx, a.Admin.ID, a.Admin.SHA256)

@@ -22,6 +22,7 @@ import (
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/plan"
+	"github.com/strongroom/strongroom/internal/postgres"
 )
 
 // Config of a Loop.
@@ -233,17 +234,23 @@ func unchanged(have, seen []*document.Dyno) bool {
 	return true
 }
 
-// unlock opens a volume with its key, which is unsealed for this moment.
+// unlock opens a volume with its key, which is unsealed for this moment. One
+// that a database does not have yet is made.
 func (l *Loop) unlock(ctx context.Context, w *world, volume string) error {
 	for _, a := range w.addons {
-		if a.Volume != volume {
+		if data, server := postgres.VolumeIDs(a); volume != data && volume != server {
 			continue
 		}
 		key, err := l.cfg.Keyring.Open(ctx, a.VolumeKey.ID, a.VolumeKey.SHA256)
 		if err != nil {
 			return err
 		}
-		return l.cfg.Driver.EnsureVolume(ctx, driver.Volume{ID: a.Volume, Space: a.Space, Bytes: a.Bytes, Key: key.Reveal()})
+		volumes, err := postgres.Volumes(a, key)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(volumes, func(v driver.Volume) bool { return v.ID == volume })
+		return l.cfg.Driver.EnsureVolume(ctx, volumes[i])
 	}
 	return fault.New(fault.NotFound, "no add-on has the volume %s", volume)
 }

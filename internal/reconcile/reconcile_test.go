@@ -19,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/postgres"
 	"github.com/strongroom/strongroom/internal/reconcile/reconciletest"
 )
 
@@ -350,16 +351,20 @@ func TestDatabase(t *testing.T) {
 	l.Do(&addons.Provisioned{ID: create.Addon.ID, Image: l.Image}, commandtest.Platform)
 	ready := func() bool {
 		o := l.Engine.Seen(t)
-		return len(o.Volumes) == 1 && o.Volumes[0].Unlocked && len(o.Formations) == 1 && o.Formations[0].Ready == 1
+		open := func(v driver.ObservedVolume) bool { return v.Unlocked }
+		return len(o.Volumes) == 2 && open(o.Volumes[0]) && open(o.Volumes[1]) && len(o.Formations) == 1 && o.Formations[0].Ready == 1
 	}
 	l.Until("the database runs", ready)
 	if got := l.Dynos("clinic"); len(got) != 0 {
 		t.Errorf("a database is on record as a dyno: %v", got)
 	}
-	if err := l.Engine.LockVolume(t.Context(), create.Addon.Volume); err != nil {
-		t.Fatal(err)
+	data, server := postgres.VolumeIDs(create.Addon)
+	for _, v := range []string{data, server} {
+		if err := l.Engine.LockVolume(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+		l.Until("its volume is open again", ready)
 	}
-	l.Until("its volume is open again", ready)
 	// Its app may connect to it, once a release says so; other apps may not.
 	l.Deploy("clinic", "web: serve; dial records.localspace:5432; wait")
 	l.App("intake", "ward")

@@ -50,8 +50,7 @@ func OfDatabase(a *document.Addon, plan PlanInfo) Database {
 	return out
 }
 
-// WithDisk adds how full the disk is. Near its end a database takes no writes
-// any more (internal/postgres/guard.sh).
+// WithDisk adds how full the disk is.
 func (d Database) WithDisk(used, size int64) Database {
 	if size <= 0 {
 		return d
@@ -59,10 +58,10 @@ func (d Database) WithDisk(used, size int64) Database {
 	const gib = 1 << 30
 	text := fmt.Sprintf("%.2f of %.2f GB used (%d%%)", float64(used)/gib, float64(size)/gib, used*100/size)
 	switch left := size - used; {
-	case left < size/20:
-		text += ", full: writes are refused until there is room"
+	case left < size/100:
+		text += ", full: what needs room is refused until something is deleted"
 	case left < size/6:
-		text += ", nearly full: writes will be refused"
+		text += ", nearly full: what needs room will be refused"
 	}
 	d.Info = append(slices.Clone(d.Info), Info{Name: "Disk", Values: []string{text}})
 	return d

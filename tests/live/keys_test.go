@@ -226,7 +226,7 @@ func readMember(z *zip.ReadCloser, name string) ([]byte, error) {
 type vault struct {
 	*site
 	app, addon string
-	id, volume string // of the add-on, of its volume
+	id, volume string // of the add-on, of its volume with the tables
 	engine     driver.Driver
 }
 
@@ -237,7 +237,6 @@ func newVault(t *testing.T) *vault {
 	tag := strings.ToLower(rand.Text()[:5])
 	v := &vault{site: newSite(t), app: "vault-" + tag, addon: "vaultdb-" + tag}
 	v.engine = v.site.engine(t)
-	before := v.observe(t, v.engine).Volumes
 	v.h(t, "developer", "apps:create", v.app, "--space", "other", "--team", "care", "--no-remote").ok()
 	t.Cleanup(func() {
 		v.h(t, "operator", "addons:destroy", v.addon, "-a", v.app, "--confirm", v.app)
@@ -250,14 +249,7 @@ func newVault(t *testing.T) *vault {
 		t.Fatalf("%v, %d add-ons", err, len(list))
 	}
 	v.id = list[0].ID
-	for _, x := range v.observe(t, v.engine).Volumes {
-		if !slices.ContainsFunc(before, func(o driver.ObservedVolume) bool { return o.ID == x.ID }) {
-			v.volume = x.ID
-		}
-	}
-	if v.volume == "" {
-		t.Fatal("the engine has no new volume")
-	}
+	v.volume = v.formation(t).Process.Mounts[0].Volume
 	v.h(t, "developer", "pg:psql", "-a", v.app, "-c", "create table kept as select '"+vaultRow+"'::text as line").ok("SELECT 1")
 	return v
 }
@@ -397,7 +389,7 @@ func (v *vault) scrambled(t *testing.T) {
 // says why, and goes through when the file is closed.
 func TestDisposal(t *testing.T) {
 	v := newVault(t)
-	held, err := os.Open(filepath.Join(v.dataDir(), "postgres/pgdata/PG_VERSION"))
+	held, err := os.Open(filepath.Join(v.dataDir(), "postgres/pgdata/base/1/PG_VERSION"))
 	if err != nil {
 		t.Fatal(err)
 	}

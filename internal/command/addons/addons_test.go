@@ -263,9 +263,22 @@ func TestDestroy(t *testing.T) {
 
 	// Its app may go before it: the disposal is recorded all the same.
 	l.Do(&apps.Destroy{Identity: "clinic"}, l.As("owner"))
-	lines = l.Record(&addons.Disposed{ID: l.IDs["addon"], KeyRemoved: true, ReadTried: "list /: the volume is locked"}, commandtest.Platform)
-	if d := lines[0]; d.Scope != l.ward || d.Detail("key_removed") != "true" || d.Detail("read_tried") == "" || d.Detail("volume") == "" || !l.Gone(document.KindAddon, l.IDs["addon"]) {
-		t.Errorf("recorded as %v %v", d, d.Details)
+	lines = l.Record(&addons.Disposed{
+		ID:     l.IDs["addon"],
+		Data:   addons.Disposal{Volume: "v1", KeyRemoved: true, ReadTried: "list /: the volume is locked"},
+		Server: addons.Disposal{Volume: "v2", ReadTried: "there was none"},
+	}, commandtest.Platform)
+	d := lines[0]
+	for name, want := range map[string]string{
+		"volume": "v1", "key_removed": "true", "read_tried": "list /: the volume is locked",
+		"server_volume": "v2", "server_key_removed": "false", "server_read_tried": "there was none",
+	} {
+		if got := d.Detail(name); got != want {
+			t.Errorf("%s is recorded as %q", name, got)
+		}
+	}
+	if d.Scope != l.ward || !l.Gone(document.KindAddon, l.IDs["addon"]) {
+		t.Errorf("recorded as %v", d)
 	}
 }
 

@@ -236,11 +236,16 @@ func (c *ProvisionFailed) Decide(_ store.View, _ control.By, _ time.Time, d *con
 // Disposed records that an add-on's data is gone, and how that is known
 // (45 CFR 164.310(d)(2)(i), disposal).
 type Disposed struct {
-	ID         string
+	ID           string
+	Data, Server Disposal // of its volumes
+}
+
+// Disposal of a volume: whether the kernel confirmed that its key is gone, and
+// what came of a try to read it.
+type Disposal struct {
+	Volume     string
 	KeyRemoved bool
 	ReadTried  string
-
-	addon *document.Addon
 }
 
 // Action is addon.dispose.
@@ -248,7 +253,7 @@ func (*Disposed) Action() string { return "addon.dispose" }
 
 // Aim is the add-on; its app may be gone.
 func (c *Disposed) Aim(v store.View) (a control.Aim, err error) {
-	c.addon, a, err = disposal(v, c.ID)
+	_, a, err = disposal(v, c.ID)
 	return a, err
 }
 
@@ -266,10 +271,15 @@ func disposal(v store.View, id string) (*document.Addon, control.Aim, error) {
 // Decide ends the document.
 func (c *Disposed) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	d.Delete(document.KindAddon, c.ID)
-	d.Note("volume", c.addon.Volume)
-	d.Note("key_removed", fmt.Sprint(c.KeyRemoved))
-	d.Note("read_tried", c.ReadTried)
+	c.Data.note(d, "")
+	c.Server.note(d, "server_")
 	return nil
+}
+
+func (x Disposal) note(d *control.Decision, prefix string) {
+	d.Note(prefix+"volume", x.Volume)
+	d.Note(prefix+"key_removed", fmt.Sprint(x.KeyRemoved))
+	d.Note(prefix+"read_tried", x.ReadTried)
 }
 
 // DisposalRefused records why an add-on's data could not be destroyed yet:

@@ -220,7 +220,7 @@ func TestLife(t *testing.T) {
 	l.Do(&addons.Destroy{Identity: addon.Addon.Name}, l.As("owner"))
 	l.Do(&apps.Destroy{Identity: "clinic"}, l.As("owner"))
 	l.Refused(fault.Conflict, commandtest.None, destroy(), l.As("owner")) // the database is still there
-	l.Do(&addons.Disposed{ID: addon.Addon.ID, KeyRemoved: true, ReadTried: "refused"}, commandtest.Platform)
+	l.Do(&addons.Disposed{ID: addon.Addon.ID}, commandtest.Platform)
 	l.Do(destroy(), l.As("owner"))
 	l.Refused(fault.Conflict, commandtest.None, destroy(), l.As("owner"))
 	l.Refused(fault.Conflict, commandtest.None, &apps.Create{Name: "late", Space: "ward"}, l.As("dev"))
