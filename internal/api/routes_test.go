@@ -13,12 +13,13 @@ import (
 	"github.com/strongroom/strongroom/internal/view/viewtest"
 )
 
-// readOnlyPosts read, and are POST only because Heroku made them so; and one
-// DELETE finds nothing, ever.
+// readOnlyPosts read, and are POST only because Heroku made them so; one DELETE
+// finds nothing, ever, and one PATCH may only ask for what is so.
 var readOnlyPosts = map[string]bool{
 	"POST /actions/addons/resolve":            true,
 	"POST /actions/addon-attachments/resolve": true,
 	"DELETE /oauth/sessions/{session}":        true,
+	"PATCH /apps/{app}/features/{feature}":    true,
 }
 
 // sensitive are the reads that must be on record.
