@@ -63,7 +63,7 @@ func TestPostgresOnAFullDisk(t *testing.T) {
 	d.must("20001", "select count(*) from kept")
 
 	// Deleting makes room for the table's own rows, once it is vacuumed.
-	again = d.fill("second")
+	d.fill("second")
 	d.must("", "delete from second where ctid < '(100,0)'")
 	d.patiently("vacuum second")
 	d.must("", "insert into second select 0, repeat('x', 100) from generate_series(1, 1000)")
