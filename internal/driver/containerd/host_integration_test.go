@@ -71,6 +71,7 @@ func newHost(t *testing.T) *host {
 		State: filepath.Join(h.run(), "containerd"), Socket: filepath.Join(h.run(), "containerd.sock"),
 	}
 	t.Cleanup(h.wantNoCgroups)
+	t.Cleanup(h.wantNoProcesses) // a shim that is ending keeps the directories busy
 	h.startContainerd()
 	t.Cleanup(h.stopContainerd)
 	h.client, err = h.daemon.Connect(t.Context())
