@@ -102,13 +102,14 @@ func (l *Loop) report(err error) {
 	l.lastErr = text
 }
 
-// Once observes, plans and acts one time.
+// Once observes, plans and acts one time. It observes first: what internal/operation
+// makes for a new document meanwhile would else look like what nobody wants.
 func (l *Loop) Once(ctx context.Context) error {
-	w, err := readWorld(ctx, l.cfg.Store)
-	if err != nil {
+	var err error
+	if l.observed, err = l.cfg.Driver.Observe(ctx); err != nil {
 		return err
 	}
-	l.observed, err = l.cfg.Driver.Observe(ctx)
+	w, err := readWorld(ctx, l.cfg.Store)
 	if err != nil {
 		return err
 	}

@@ -383,6 +383,29 @@ func TestDatabase(t *testing.T) {
 	})
 }
 
+// TestDatabaseWhileObserving has a database ordered and its container applied
+// while the engine is being asked: it is not taken for one that nobody wants.
+func TestDatabaseWhileObserving(t *testing.T) {
+	l := reconciletest.New(t)
+	l.App("clinic", "ward")
+	l.Settle()
+	create := &addons.Create{App: "clinic", Plan: "heroku-postgresql", Name: "records"}
+	l.Engine.Hook(func(call string) error {
+		if call != "Observe" || create.Addon != nil {
+			return nil
+		}
+		l.Do(create, l.As("root"))
+		return l.Engine.Driver.ApplyFormation(t.Context(), driver.Formation{
+			ID: create.Addon.ID, Space: create.Addon.Space, Labels: driver.Labels{Type: "postgres"}, Name: "records", Revision: "1", Quantity: 1,
+			Process: driver.Process{Image: l.Image, Args: []string{"serve", "wait"}, UID: 26},
+		})
+	})
+	l.Settle()
+	if n := len(l.Engine.Seen(t).Formations); n != 1 {
+		t.Errorf("%d databases, want 1", n)
+	}
+}
+
 // TestStrangersAreLeftAlone has the engine hold what the ledger does not know.
 func TestStrangersAreLeftAlone(t *testing.T) {
 	l := reconciletest.New(t)
