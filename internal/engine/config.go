@@ -102,7 +102,7 @@ func (c *Config) secretRun() string    { return filepath.Join(c.Run, "engine") }
 func (c *Config) engineSocket() string { return filepath.Join(c.Run, "engine.sock") }
 func (c *Config) spoolSocket() string  { return filepath.Join(c.Run, "spool.sock") }
 func (c *Config) edgeSocket() string   { return filepath.Join(c.Run, "edge.sock") }
+func (c *Config) routers() string      { return filepath.Join(c.Run, "routers") }
 
 // dynos is the cgroup of all containers.
-func (c *Config) dynos() string   { return "/" + c.Name + "-dynos" }
-func (c *Config) routers() string { return filepath.Join(c.Run, "routers") }
+func (c *Config) dynos() string { return "/" + c.Name + "-dynos" }

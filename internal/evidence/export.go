@@ -256,9 +256,13 @@ func (p *export) shown(r *store.Record) bool {
 	if r.Body == nil || !p.inScope(r.Header.Scope) {
 		return false
 	}
-	if r.Header.Seq >= p.first && r.Header.Seq < p.last {
+	if p.inPeriod(r) {
 		return true
 	}
 	_, ok := slices.BinarySearch(p.opening, r.Header.Seq)
 	return ok
+}
+
+func (p *export) inPeriod(r *store.Record) bool {
+	return r.Header.Seq >= p.first && r.Header.Seq < p.last
 }

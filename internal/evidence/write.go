@@ -97,7 +97,7 @@ func (p *export) writeBodies(w *pack.Writer) (*gathered, error) {
 		if _, err := out.Write(line); err != nil {
 			return nil, fmt.Errorf("write bodies: %w", err)
 		}
-		if err := g.add(r, r.Header.Seq >= p.first && r.Header.Seq < p.last); err != nil {
+		if err := g.add(r, p.inPeriod(r)); err != nil {
 			return nil, err
 		}
 	}
