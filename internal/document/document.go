@@ -139,5 +139,8 @@ var types = map[Kind]kindType{
 	KindImage:         {1, func() Doc { return new(Image) }},
 	KindAttempt:       {1, func() Doc { return new(Attempt) }},
 	KindPack:          {1, func() Doc { return new(Pack) }},
+	KindStatus:        {1, func() Doc { return new(Status) }},
+	KindBeat:          {1, func() Doc { return new(Beat) }},
+	KindFinding:       {1, func() Doc { return new(Finding) }},
 	KindBuildpackList: {1, func() Doc { return new(BuildpackList) }},
 }

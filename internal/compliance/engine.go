@@ -1,0 +1,374 @@
+package compliance
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/checks"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Config of an Engine.
+type Config struct {
+	Store     store.Store
+	Kernel    *control.Kernel
+	Catalogue *Catalogue
+	Checks    []*Check
+	Log       *slog.Logger
+	Now       func() time.Time
+	// BeatEvery is how often it is recorded that checks ran (default 1 h).
+	BeatEvery time.Duration
+	// Due is how soon a finding must be mended, by severity.
+	Due map[string]time.Duration
+}
+
+// DefaultDue is what a policy that says nothing gives.
+var DefaultDue = map[string]time.Duration{
+	"critical": 24 * time.Hour, "high": 7 * 24 * time.Hour, "medium": 30 * 24 * time.Hour, "low": 90 * 24 * time.Hour,
+}
+
+// Engine runs checks and records what they say. Create it with New, run it with
+// Run; the other methods are for that one goroutine.
+type Engine struct {
+	cfg    Config
+	checks []*running
+	seen   int64 // entries that were looked at
+	beat   time.Time
+}
+
+// running is a check with when it ran.
+type running struct {
+	*Check
+	severity string
+	controls []string
+	next     time.Time
+	last     time.Time
+	span     document.Beat // runs on time that no beat tells of yet
+}
+
+// New returns an engine. A check that no control names is an error: nobody would
+// know what its failure means. So is a control that names a check that is not
+// there.
+func New(cfg Config) (*Engine, error) {
+	cfg.BeatEvery = cmp.Or(cfg.BeatEvery, time.Hour)
+	if cfg.Due == nil {
+		cfg.Due = DefaultDue
+	}
+	e := &Engine{cfg: cfg}
+	ids := map[string]bool{}
+	for _, c := range cfg.Checks {
+		r := &running{Check: c}
+		ids[c.ID] = true
+		for _, x := range cfg.Catalogue.Controls {
+			if slices.Contains(x.Proof.Checks, c.ID) {
+				r.controls = append(r.controls, x.ID)
+				r.severity = worse(r.severity, x.Severity)
+			}
+		}
+		if len(r.controls) == 0 {
+			return nil, fmt.Errorf("no control names the check %s", c.ID)
+		}
+		e.checks = append(e.checks, r)
+	}
+	for _, x := range cfg.Catalogue.Controls {
+		for _, id := range x.Proof.Checks {
+			if !ids[id] {
+				return nil, fmt.Errorf("control %s names the check %s, which does not exist", x.ID, id)
+			}
+		}
+	}
+	return e, nil
+}
+
+var severities = []string{"", "low", "medium", "high", "critical"}
+
+func worse(a, b string) string {
+	return severities[max(slices.Index(severities, a), slices.Index(severities, b))]
+}
+
+func by() control.By { return control.System("compliance", ledger.ViaProbe) }
+
+// settle is how long after a change checks that read it wait for more changes.
+const settle = time.Second
+
+// Run runs every check when it is due, and those that a change concerns soon
+// after it, until ctx ends; then it records how far they had run.
+func (e *Engine) Run(ctx context.Context) error {
+	head, err := e.cfg.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	e.seen = head.Size // everything is due at the start anyway
+	for {
+		changed := e.cfg.Kernel.Changed()
+		e.report(ctx, e.touch(ctx))
+		e.report(ctx, e.Due(ctx))
+		pause := time.NewTimer(max(0, e.next().Sub(e.cfg.Now())))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			// The kernel may be stopping too: then the last minutes stay unknown.
+			return e.flush(context.WithoutCancel(ctx))
+		case <-changed:
+			pause.Stop()
+			select {
+			case <-ctx.Done():
+			case <-time.After(settle):
+			}
+		case <-pause.C:
+		}
+	}
+}
+
+func (e *Engine) report(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		e.cfg.Log.Warn("compliance checks", "error", err)
+	}
+}
+
+// next is when something is due.
+func (e *Engine) next() time.Time {
+	at := e.beat.Add(e.cfg.BeatEvery)
+	for _, r := range e.checks {
+		if r.next.Before(at) {
+			at = r.next
+		}
+	}
+	return at
+}
+
+// touch makes the checks due that read what was appended since the last look.
+func (e *Engine) touch(ctx context.Context) error {
+	for {
+		page, err := e.cfg.Store.Entries(ctx, store.Query{FromSeq: e.seen, Limit: 500})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, rec := range page {
+			e.seen = rec.Header.Seq + 1
+			var body struct {
+				Action string `json:"action"`
+			}
+			if rec.Body == nil || json.Unmarshal(rec.Body, &body) != nil {
+				continue
+			}
+			for _, r := range e.checks {
+				if r.touched(body.Action) {
+					r.next = time.Time{}
+				}
+			}
+		}
+	}
+}
+
+// Due runs the checks that are due and, when it is time, records that they ran.
+func (e *Engine) Due(ctx context.Context) error {
+	var failed error
+	for _, r := range e.checks {
+		now := e.cfg.Now()
+		if now.Before(r.next) || ctx.Err() != nil {
+			continue
+		}
+		r.next = now.Add(r.Every)
+		if err := e.one(ctx, r); err != nil {
+			failed = fmt.Errorf("%s: %w", r.ID, err)
+		}
+	}
+	if err := e.reopen(ctx); err != nil {
+		failed = err
+	}
+	if e.cfg.Now().Sub(e.beat) >= e.cfg.BeatEvery {
+		if err := e.flush(ctx); err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// one runs a check and records what changed. A check that could not run says
+// unknown of all its subjects.
+func (e *Engine) one(ctx context.Context, r *running) error {
+	began := e.cfg.Now()
+	results, err := e.results(ctx, r, began)
+	if ctx.Err() != nil {
+		return nil
+	}
+	old, rerr := e.statuses(ctx, r.ID)
+	if rerr != nil {
+		return rerr
+	}
+	if err != nil {
+		e.cfg.Log.Warn("a check could not run", "check", r.ID, "error", err)
+		results = unknown(old, err)
+	}
+	for _, x := range results {
+		was := old[key(x.Scope, x.Subject)]
+		delete(old, key(x.Scope, x.Subject))
+		if e.same(r, was, x) {
+			continue
+		}
+		if err := e.record(ctx, r, was, x); err != nil {
+			return err
+		}
+	}
+	for _, gone := range old {
+		cmd := &checks.Report{Check: r.ID, Scope: gone.Scope, Subject: gone.Subject, Name: gone.Name, Gone: true}
+		if _, err := e.cfg.Kernel.Execute(ctx, cmd, by()); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return e.tell(ctx, r.ran(began))
+}
+
+func (e *Engine) results(ctx context.Context, r *running, now time.Time) (out []Result, err error) {
+	if r.Try != nil {
+		return r.Try(ctx)
+	}
+	err = e.cfg.Store.Read(ctx, func(v store.View) error {
+		out, err = r.State(v, now)
+		return err
+	})
+	return out, err
+}
+
+func unknown(old map[string]*document.Status, err error) (out []Result) {
+	why := cmp.Or(fault.Message(err), "an error that the server's log tells of")
+	for _, s := range old {
+		out = append(out, Result{Scope: s.Scope, Subject: s.Subject, Name: s.Name, Status: document.StatusUnknown, Facts: []string{"The check could not run: " + why}})
+	}
+	return out
+}
+
+func key(scope, subject string) string { return scope + "+" + subject }
+
+func (e *Engine) statuses(ctx context.Context, check string) (map[string]*document.Status, error) {
+	out := map[string]*document.Status{}
+	err := e.cfg.Store.Read(ctx, func(v store.View) error {
+		list, err := store.Find[*document.Status](v, "check", check)
+		for _, s := range list {
+			out[key(s.Scope, s.Subject)] = s
+		}
+		return err
+	})
+	return out, err
+}
+
+// same tells whether a result says nothing new. Facts of what passes may vary
+// without being news; those of a failure are part of its finding.
+func (e *Engine) same(r *running, was *document.Status, x Result) bool {
+	if was == nil || was.Status != x.Status || was.Version != r.Version || was.Catalogue != e.cfg.Catalogue.Digest {
+		return false
+	}
+	return x.Status != document.StatusFail || slices.Equal(was.Facts, checks.Bounded(x.Facts))
+}
+
+func (e *Engine) record(ctx context.Context, r *running, was *document.Status, x Result) error {
+	cmd := &checks.Report{
+		Check: r.ID, Version: r.Version, Catalogue: e.cfg.Catalogue.Digest, Scope: x.Scope, Subject: x.Subject, Name: x.Name,
+		Status: x.Status, Facts: x.Facts, Seqs: x.Seqs, Severity: r.severity, Controls: r.controls, Due: e.cfg.Due[r.severity],
+	}
+	if was != nil && was.Status == document.StatusFail && x.Status == document.StatusPass {
+		var err error
+		if cmd.MendedBy, err = e.mender(ctx, r, x.Scope, was.Since); err != nil {
+			return err
+		}
+	}
+	if x.Status == document.StatusFail {
+		e.cfg.Log.Error("a check fails", "check", r.ID, "subject", x.Name, "facts", x.Facts)
+	}
+	_, err := e.cfg.Kernel.Execute(ctx, cmd, by())
+	return err
+}
+
+// mender is who made the newest change, since a moment, that the check reads in
+// a scope: an address, or "" if nobody did through the platform.
+func (e *Engine) mender(ctx context.Context, r *running, scope string, since time.Time) (string, error) {
+	page, err := e.cfg.Store.Entries(ctx, store.Query{Scopes: []string{scope}, Outcome: ledger.OK, From: since, Newest: true, Limit: 200})
+	if err != nil {
+		return "", err
+	}
+	for _, rec := range page {
+		var body ledger.Body
+		if rec.Body != nil && json.Unmarshal(rec.Body, &body) == nil && body.Actor.Kind == ledger.AccountActor && r.touched(body.Action) {
+			return body.Actor.Email, nil
+		}
+	}
+	return "", nil
+}
+
+// ran extends the time in which the check ran without being late. If it was
+// late, it gives the beat of the time before.
+func (r *running) ran(at time.Time) (before []document.Beat) {
+	if r.last.IsZero() || at.Sub(r.last) > r.grace() {
+		if r.span.Runs > 0 {
+			before = append(before, r.span)
+		}
+		r.span = document.Beat{Check: r.ID, Version: r.Version, Every: int64(r.Every / time.Second), From: at}
+	}
+	r.last, r.span.To = at, at
+	r.span.Runs++
+	return before
+}
+
+// flush records how far each check ran.
+func (e *Engine) flush(ctx context.Context) error {
+	var beats []document.Beat
+	for _, r := range e.checks {
+		if r.span.Runs > 0 {
+			beats = append(beats, r.span)
+		}
+	}
+	e.beat = e.cfg.Now()
+	if err := e.tell(ctx, beats); err != nil {
+		return err
+	}
+	for _, r := range e.checks {
+		if r.span.Runs > 0 { // the next span continues this one
+			r.span.From, r.span.Runs = r.span.To, 0
+		}
+	}
+	return nil
+}
+
+func (e *Engine) tell(ctx context.Context, beats []document.Beat) error {
+	if len(beats) == 0 {
+		return nil
+	}
+	_, err := e.cfg.Kernel.Execute(ctx, &checks.Beat{Beats: beats}, by())
+	return err
+}
+
+// reopen opens findings whose acceptance has ended.
+func (e *Engine) reopen(ctx context.Context) error {
+	var over []string
+	now := e.cfg.Now()
+	if err := e.cfg.Store.Read(ctx, func(v store.View) error {
+		list, err := store.Find[*document.Finding](v, "state", document.FindingAccepted)
+		for _, f := range list {
+			if !now.Before(f.Accepted.Until) {
+				over = append(over, f.ID)
+			}
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, id := range over {
+		if _, err := e.cfg.Kernel.Execute(ctx, &checks.Reopen{ID: id}, by()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

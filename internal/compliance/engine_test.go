@@ -1,0 +1,261 @@
+package compliance_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/checks"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// lab is an engine with one check, whose answers the test gives.
+type lab struct {
+	*commandtest.World
+	engine  *compliance.Engine
+	results []compliance.Result
+	err     error
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{World: commandtest.New(t, commandtest.Noon)}
+	var err error
+	l.engine, err = compliance.New(compliance.Config{
+		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: l.Now,
+		Catalogue: &compliance.Catalogue{Digest: "sha256:1", Controls: []*compliance.Control{
+			{ID: "a", Severity: "low", Proof: compliance.Proof{Checks: []string{"door"}}},
+			{ID: "b", Severity: "high", Proof: compliance.Proof{Checks: []string{"door"}}},
+		}},
+		Checks: []*compliance.Check{{
+			ID: "door", Version: 1, Every: 10 * time.Minute, Reads: []string{"space."},
+			State: func(store.View, time.Time) ([]compliance.Result, error) { return l.results, l.err },
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// say runs the check after a time, with an answer about the ward.
+func (l *lab) say(after time.Duration, r compliance.Result) {
+	l.T.Helper()
+	l.results, l.err = []compliance.Result{r.Of(l.IDs["space:ward"], l.IDs["space:ward"], "ward")}, nil
+	l.round(after)
+}
+
+func (l *lab) round(after time.Duration) {
+	l.T.Helper()
+	l.Pass(after)
+	if err := l.engine.Due(l.T.Context()); err != nil && l.err == nil {
+		l.T.Fatal(err)
+	}
+}
+
+func (l *lab) status() *document.Status {
+	l.T.Helper()
+	list := commandtest.Find[*document.Status](l.World, "check", "door")
+	if len(list) != 1 {
+		l.T.Fatalf("%d statuses", len(list))
+	}
+	return list[0]
+}
+
+func (l *lab) findings() []*document.Finding {
+	return commandtest.Find[*document.Finding](l.World, "check", "door")
+}
+
+// TestFinding takes a failure from its first moment to its last.
+func TestFinding(t *testing.T) {
+	l := newLab(t)
+	l.say(0, compliance.Pass("shut"))
+	if s := l.status(); s.Status != "pass" || s.Facts[0] != "shut" || s.Catalogue != "sha256:1" || !s.Since.Equal(commandtest.Noon) {
+		t.Errorf("%+v", s)
+	}
+	size := l.Size()
+	l.say(10*time.Minute, compliance.Pass("shut, and locked"))
+	if l.Size() != size {
+		t.Errorf("news of no news: %v", l.Since(size))
+	}
+	l.say(10*time.Minute, compliance.Fail("open"))
+	f := l.findings()
+	if len(f) != 1 || f[0].State != "open" || f[0].Severity != "high" || len(f[0].Controls) != 2 || !f[0].DueAt.Equal(l.Now().Add(7*24*time.Hour)) {
+		t.Fatalf("%+v", f)
+	}
+	size = l.Size()
+	l.say(10*time.Minute, compliance.Fail("open"))
+	if l.Size() != size {
+		t.Error("the same failure twice")
+	}
+	l.say(10*time.Minute, compliance.Fail("wide open"))
+	if f := l.findings(); len(f) != 1 || f[0].Facts[0] != "wide open" {
+		t.Errorf("a failure with other facts: %+v", f)
+	}
+	l.say(10*time.Minute, compliance.Pass("shut"))
+	if f := l.findings(); len(f) != 1 || f[0].State != "closed" || !f[0].ClosedAt.Equal(l.Now()) {
+		t.Errorf("mended: %+v", f[0])
+	}
+	l.say(10*time.Minute, compliance.Fail("open"))
+	if f := l.findings(); len(f) != 2 {
+		t.Errorf("a new failure has a finding of its own: %+v", f)
+	}
+}
+
+func TestSubjectThatIsGone(t *testing.T) {
+	l := newLab(t)
+	l.say(0, compliance.Fail("open"))
+	l.results = nil
+	l.round(10 * time.Minute)
+	if list := commandtest.Find[*document.Status](l.World, "check", "door"); len(list) != 0 {
+		t.Errorf("%+v", list[0])
+	}
+	if f := l.findings(); f[0].State != "closed" {
+		t.Errorf("%+v", f[0])
+	}
+}
+
+// TestCheckThatCannotRun is unknown, never pass, and leaves a gap.
+func TestCheckThatCannotRun(t *testing.T) {
+	l := newLab(t)
+	l.say(0, compliance.Pass("shut"))
+	l.err = errors.New("password=hunter2")
+	l.round(10 * time.Minute)
+	s := l.status()
+	if s.Status != "unknown" || s.Before != "pass" {
+		t.Errorf("%+v", s)
+	}
+	if where := l.Tells("hunter2"); len(where) != 0 {
+		t.Errorf("the error's text is in %v", where)
+	}
+	l.err = fault.New(fault.Unavailable, "The engine does not answer.")
+	l.round(10 * time.Minute)
+	l.say(10*time.Minute, compliance.Fail("open"))
+	l.err = errors.New("x")
+	l.round(10 * time.Minute)
+	if f := l.findings(); f[0].State != "open" {
+		t.Errorf("not knowing closed the finding: %+v", f[0])
+	}
+}
+
+// TestBeats: the time in which the check ran is on record, with its gaps.
+func TestBeats(t *testing.T) {
+	l := newLab(t)
+	begin := l.Now()
+	for range 12 { // two hours
+		l.say(10*time.Minute, compliance.Pass("shut"))
+	}
+	l.say(3*time.Hour, compliance.Pass("shut")) // it did not run for three
+	for range 7 {
+		l.say(10*time.Minute, compliance.Pass("shut"))
+	}
+	var got []compliance.Span
+	for _, line := range l.Since(0) {
+		if line.Action != "check.beat" {
+			continue
+		}
+		for _, c := range line.Changes {
+			doc, err := document.Decode(document.KindBeat, c.Doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := doc.(*document.Beat)
+			got = append(got, compliance.Span{From: b.From, To: b.To})
+		}
+	}
+	first := compliance.Point{At: begin.Add(10 * time.Minute), Status: "pass"}
+	list := compliance.Timeline([]compliance.Point{first}, got, first.At, begin.Add(6*time.Hour))
+	if len(list) != 3 || list[1].Status != "unknown" || !list[1].From.Equal(begin.Add(2*time.Hour)) || !list[1].To.Equal(begin.Add(5*time.Hour)) {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestAcceptance: a finding that somebody accepted opens again on its day.
+func TestAcceptance(t *testing.T) {
+	l := newLab(t)
+	l.say(0, compliance.Fail("open"))
+	id, ward := l.findings()[0].ID, l.IDs["space:ward"]
+	accept := func() *checks.Accept {
+		return &checks.Accept{ID: id, Reason: "a wall comes in March", Until: l.Now().Add(24 * time.Hour)}
+	}
+	l.Refused(fault.Forbidden, ward, accept(), l.As("auditor"))
+	l.Refused(fault.NotFound, ward, accept(), l.As("stranger"))
+	for _, wrong := range []*checks.Accept{
+		{ID: id, Until: l.Now().Add(time.Hour)},
+		{ID: id, Reason: "r", Until: l.Now()},
+		{ID: id, Reason: "r", Until: l.Now().Add(400 * 24 * time.Hour)},
+	} {
+		l.Refused(fault.Invalid, commandtest.None, wrong, l.As("owner"))
+	}
+	l.Do(accept(), l.As("owner"))
+	l.Do(&checks.Assign{ID: id, Email: "dev@example.org"}, l.As("admin"))
+	l.Refused(fault.NotFound, commandtest.None, &checks.Assign{ID: id, Email: "nobody@example.org"}, l.As("admin"))
+	l.say(10*time.Minute, compliance.Fail("open"))
+	if f := l.findings()[0]; f.State != "accepted" || f.Owner != "dev@example.org" {
+		t.Errorf("%+v", f)
+	}
+	l.say(24*time.Hour, compliance.Fail("open"))
+	if f := l.findings()[0]; f.State != "open" || f.Accepted == nil {
+		t.Errorf("after its day: %+v", f)
+	}
+	l.say(10*time.Minute, compliance.Pass("shut"))
+	l.Refused(fault.Conflict, commandtest.None, accept(), l.As("owner"))
+}
+
+// TestRun: a change that the check reads makes it run at once.
+func TestRun(t *testing.T) {
+	l := newLab(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan struct{}, 100)
+	e, err := compliance.New(compliance.Config{
+		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Catalogue: &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}},
+		Checks: []*compliance.Check{{ID: "door", Every: time.Hour, Reads: []string{"policy."}, Try: func(context.Context) ([]compliance.Result, error) {
+			ran <- struct{}{}
+			return nil, nil
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	wait := func(what string) {
+		t.Helper()
+		select {
+		case <-ran:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("it did not run %s", what)
+		}
+	}
+	wait("at the start")
+	l.Set(time.Time{})
+	l.Token("more", "dev") // which it does not read
+	l.Do(&teams.UpdatePolicy{Team: "care", ApproveConfig: new(true)}, l.As("owner"))
+	wait("after a change that it reads")
+	if len(ran) != 0 {
+		t.Error("it ran for nothing")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnknownNames(t *testing.T) {
+	for _, cfg := range []compliance.Config{
+		{Catalogue: &compliance.Catalogue{}, Checks: []*compliance.Check{{ID: "door"}}},
+		{Catalogue: &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}}},
+	} {
+		if _, err := compliance.New(cfg); err == nil {
+			t.Error("accepted")
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package state
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// sessionsRecorded: whoever was inside was recorded.
+var sessionsRecorded = &compliance.Check{
+	ID: "state.sessions-recorded", Title: "Every ended session has its recording", Version: 1,
+	Every: often, Reads: []string{"session."},
+	State: each(func(v store.View, _ time.Time, s *document.Space) ([]compliance.Result, error) {
+		list, err := store.Find[*document.Session](v, "space", s.ID)
+		if err != nil {
+			return nil, err
+		}
+		var bare []document.Doc
+		var facts []string
+		for _, x := range list {
+			if x.State != document.SessionOpen && x.Recording == "" {
+				bare = append(bare, x)
+				facts = append(facts, fmt.Sprintf("The %s session of %s, begun %s, has no recording.", x.Type, x.ByEmail, x.CreatedAt.Format(time.RFC3339)))
+			}
+		}
+		if len(bare) == 0 {
+			return one(compliance.Pass("Every ended session in the space "+s.Name+" has its recording.").Of(s.ID, s.ID, s.Name), nil)
+		}
+		r := compliance.Fail(facts...).Of(s.ID, s.ID, s.Name)
+		r.Seqs, err = seqs(v, bare...)
+		return one(r, err)
+	}),
+}

@@ -1,0 +1,224 @@
+package state_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/state"
+	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// write is a command that no program has: it puts a document as it is, to bring
+// about what the commands would refuse.
+type write struct{ doc document.Doc }
+
+func (*write) Action() string { return "test.write" }
+
+func (c *write) Aim(store.View) (control.Aim, error) {
+	return control.Aim{Scope: c.doc.Within(), Target: ledger.Target{Kind: string(c.doc.Kind()), ID: c.doc.Ident()}, Need: authz.System}, nil
+}
+
+func (c *write) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	d.Put(c.doc)
+	return nil
+}
+
+// change alters a document in place.
+func change[T document.Doc](w *commandtest.World, id string, alter func(T)) {
+	doc := commandtest.Get[T](w, id)
+	alter(doc)
+	w.Do(&write{doc}, commandtest.Platform)
+}
+
+// mutation breaks what a check watches and mends it again.
+type mutation struct {
+	check   string
+	subject string // key of World.IDs
+	tells   string // what the failure says
+	before  func(w *commandtest.World)
+	breaks  func(w *commandtest.World)
+	mends   func(w *commandtest.World)
+}
+
+var mutations = []mutation{
+	{
+		check: "state.approval-policy", subject: "team:rivals", tells: "asks for no approval",
+		breaks: func(w *commandtest.World) {
+			change(w, w.IDs["team:rivals"], func(p *document.Policy) { p.Approvals = 0 })
+		},
+		mends: func(w *commandtest.World) {
+			change(w, w.IDs["team:rivals"], func(p *document.Policy) { p.Approvals = 2 })
+		},
+	},
+	{
+		check: "state.exceptions", subject: "team:rivals", tells: "root@example.org did role.grant alone",
+		breaks: func(w *commandtest.World) {
+			w.Do(&write{&document.Exception{
+				Base: document.Base{ID: document.NewID()}, Team: w.IDs["team:rivals"], What: "role.grant", ByEmail: "root@example.org", Reason: "r",
+			}}, commandtest.Platform)
+		},
+		mends: func(w *commandtest.World) { w.Set(w.Now().Add(366 * 24 * time.Hour)) },
+	},
+	{
+		check: "state.releases-approved", subject: "app:clinic", tells: "v4 is live and nobody approved it",
+		breaks: func(w *commandtest.World) {
+			live(w, func(r *document.Release) { r.Approvals = nil })
+		},
+		mends: func(w *commandtest.World) {
+			live(w, func(r *document.Release) { r.Approvals = []document.Approval{{Email: "approver@example.org"}} })
+		},
+	},
+	{
+		check: "state.release-evidence", subject: "app:clinic", tells: "is live without bill of materials",
+		before: func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM, r.Provenance = "sha256:1", "sha256:2" }) },
+		breaks: func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM = "" }) },
+		mends:  func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM = "sha256:1" }) },
+	},
+	{
+		check: "state.ephi-marked", subject: "app:clinic", tells: "Nobody has said whether the app clinic",
+		breaks: func(w *commandtest.World) {
+			change(w, w.IDs["app:clinic"], func(a *document.App) { a.EPHI = document.EPHIUnknown })
+		},
+		mends: func(w *commandtest.World) {
+			w.Do(&apps.Update{Identity: "clinic", EPHI: new("yes")}, w.As("owner"))
+		},
+	},
+	{
+		check: "state.trusted-ips", subject: "space:ward", tells: "from everybody",
+		breaks: func(w *commandtest.World) {
+			w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
+		},
+		mends: func(w *commandtest.World) {
+			w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "192.0.2.0/24", Action: "allow"}}}, w.As("owner"))
+		},
+	},
+	{
+		check: "state.requests-waiting", subject: "team:care", tells: "role.grant by owner@example.org waits since",
+		breaks: func(w *commandtest.World) {
+			w.Do(&teams.GrantRole{Team: "care", Email: "viewer@example.org", Role: authz.Approver}, w.As("owner"))
+			w.Set(w.Now().Add(8 * 24 * time.Hour))
+		},
+		mends: func(w *commandtest.World) {
+			id := commandtest.Find[*document.Request](w, "team", w.IDs["team:care"])[0].ID
+			w.Do(&teams.DecideRequest{ID: id, Grant: false}, w.As("admin"))
+		},
+	},
+	{
+		check: "state.sessions-recorded", subject: "space:ward", tells: "The run session of dev@example.org",
+		breaks: func(w *commandtest.World) {
+			change(w, w.IDs["session:closed"], func(s *document.Session) { s.Recording = "" })
+		},
+		mends: func(w *commandtest.World) {
+			change(w, w.IDs["session:closed"], func(s *document.Session) { s.Recording = "sha256:1" })
+		},
+	},
+	{
+		check: "state.token-age", subject: "account:dev", tells: `The token "dev" of dev@example.org`,
+		breaks: func(w *commandtest.World) { w.Set(w.Now().Add(366 * 24 * time.Hour)) },
+		mends: func(w *commandtest.World) {
+			w.Do(&people.RevokeToken{ID: w.IDs["token:dev"]}, w.As("dev"))
+		},
+	},
+	{
+		check: "state.volumes-encrypted", subject: "addon", tells: "runs without an encrypted volume",
+		breaks: func(w *commandtest.World) {
+			change(w, w.IDs["addon"], func(a *document.Addon) { a.VolumeKey = nil })
+		},
+		mends: func(w *commandtest.World) {
+			change(w, w.IDs["addon"], func(a *document.Addon) { a.VolumeKey = &document.Sealed{ID: "1", SHA256: "sha256:1"} })
+		},
+	},
+}
+
+// live alters the release that brought the code of clinic, and the one that runs it.
+func live(w *commandtest.World, alter func(*document.Release)) {
+	for _, r := range commandtest.Find[*document.Release](w, "app", w.IDs["app:clinic"]) {
+		if r.LiveAt != nil && r.Slug != "" {
+			change(w, r.ID, alter)
+		}
+	}
+}
+
+// TestMutations: every check sees what it watches break, and sees it mended.
+func TestMutations(t *testing.T) {
+	tested := map[string]bool{}
+	for _, m := range mutations {
+		tested[m.check] = true
+		t.Run(m.check, func(t *testing.T) {
+			w := commandtest.New(t, commandtest.Noon)
+			c := find(t, m.check)
+			if m.before != nil {
+				m.before(w)
+			}
+			was := look(w, c, w.IDs[m.subject])
+			if was.Status != document.StatusPass {
+				t.Fatalf("before: %+v", was)
+			}
+			size := w.Size()
+			m.breaks(w)
+			got := look(w, c, w.IDs[m.subject])
+			if got.Status != document.StatusFail || !strings.Contains(strings.Join(got.Facts, "\n"), m.tells) {
+				t.Errorf("broken: %+v, want a failure that tells %q", got, m.tells)
+			}
+			m.mends(w)
+			if got := look(w, c, w.IDs[m.subject]); got.Status != document.StatusPass {
+				t.Errorf("mended: %+v", got)
+			}
+			// The past says what it said.
+			if err := w.Store.At(t.Context(), size, func(v store.View) error {
+				results, err := c.State(v, commandtest.Noon)
+				if got := of(results, w.IDs[m.subject]); err == nil && got.Status != document.StatusPass {
+					t.Errorf("at %d entries: %+v", size, got)
+				}
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for _, c := range state.All() {
+		if !tested[c.ID] {
+			t.Errorf("nothing breaks what %s watches", c.ID)
+		}
+	}
+}
+
+func find(t *testing.T, id string) *compliance.Check {
+	t.Helper()
+	for _, c := range state.All() {
+		if c.ID == id {
+			return c
+		}
+	}
+	t.Fatalf("there is no check %s", id)
+	return nil
+}
+
+func look(w *commandtest.World, c *compliance.Check, subject string) compliance.Result {
+	var results []compliance.Result
+	commandtest.Read(w, func(v commandtest.View) (err error) {
+		results, err = c.State(v, w.Now())
+		return err
+	})
+	return of(results, subject)
+}
+
+func of(results []compliance.Result, subject string) compliance.Result {
+	for _, r := range results {
+		if r.Subject == subject {
+			return r
+		}
+	}
+	return compliance.Result{Status: "none"}
+}
