@@ -48,7 +48,9 @@ func Timeline(points []Point, spans []Span, from, to time.Time) []Interval {
 		}
 		out = append(out, i)
 	}
-	unknown := func(a, b time.Time) { add(Interval{a, b, document.StatusUnknown, -1, []string{"the check did not run"}}) }
+	unknown := func(a, b time.Time) {
+		add(Interval{a, b, document.StatusUnknown, -1, []string{"the check did not run"}})
+	}
 	at := from // everything before it is decided
 	for _, s := range merge(spans) {
 		if !s.To.After(at) {

@@ -81,7 +81,9 @@ var mutations = []mutation{
 	},
 	{
 		check: "state.release-evidence", subject: "app:clinic", tells: "is live without bill of materials",
-		before: func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM, r.Provenance = "sha256:1", "sha256:2" }) },
+		before: func(w *commandtest.World) {
+			live(w, func(r *document.Release) { r.SBOM, r.Provenance = "sha256:1", "sha256:2" })
+		},
 		breaks: func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM = "" }) },
 		mends:  func(w *commandtest.World) { live(w, func(r *document.Release) { r.SBOM = "sha256:1" }) },
 	},
