@@ -51,6 +51,7 @@ type Control struct {
 // Proof is what shows that a control holds.
 type Proof struct {
 	Checks  []string `json:"checks"`
+	Planned []string `json:"planned"` // checks and reports that it needs and that do not exist yet
 	Reports []string `json:"reports"`
 	Records []string `json:"records"`
 	Missing string   `json:"missing"` // what the platform cannot show yet

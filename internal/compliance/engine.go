@@ -21,12 +21,9 @@ import (
 type Config struct {
 	Store     store.Store
 	Kernel    *control.Kernel
-	Catalogue *Catalogue
-	Checks    []*Check
+	Programme *Programme
 	Log       *slog.Logger
 	Now       func() time.Time
-	// BeatEvery is how often it is recorded that checks ran (default 1 h).
-	BeatEvery time.Duration
 	// Due is how soon a finding must be mended, by severity.
 	Due map[string]time.Duration
 }
@@ -55,38 +52,24 @@ type running struct {
 	span     document.Beat // runs on time that no beat tells of yet
 }
 
-// New returns an engine. A check that no control names is an error: nobody would
-// know what its failure means. So is a control that names a check that is not
-// there.
-func New(cfg Config) (*Engine, error) {
-	cfg.BeatEvery = cmp.Or(cfg.BeatEvery, time.Hour)
+// beatEvery is how often it is recorded that checks ran.
+const beatEvery = time.Hour
+
+// New returns an engine.
+func New(cfg Config) *Engine {
 	if cfg.Due == nil {
 		cfg.Due = DefaultDue
 	}
 	e := &Engine{cfg: cfg}
-	ids := map[string]bool{}
-	for _, c := range cfg.Checks {
+	for _, c := range cfg.Programme.Checks {
 		r := &running{Check: c}
-		ids[c.ID] = true
-		for _, x := range cfg.Catalogue.Controls {
-			if slices.Contains(x.Proof.Checks, c.ID) {
-				r.controls = append(r.controls, x.ID)
-				r.severity = worse(r.severity, x.Severity)
-			}
-		}
-		if len(r.controls) == 0 {
-			return nil, fmt.Errorf("no control names the check %s", c.ID)
+		for _, x := range cfg.Programme.naming(c) {
+			r.controls = append(r.controls, x.ID)
+			r.severity = worse(r.severity, x.Severity)
 		}
 		e.checks = append(e.checks, r)
 	}
-	for _, x := range cfg.Catalogue.Controls {
-		for _, id := range x.Proof.Checks {
-			if !ids[id] {
-				return nil, fmt.Errorf("control %s names the check %s, which does not exist", x.ID, id)
-			}
-		}
-	}
-	return e, nil
+	return e
 }
 
 var severities = []string{"", "low", "medium", "high", "critical"}
@@ -103,11 +86,9 @@ const settle = time.Second
 // Run runs every check when it is due, and those that a change concerns soon
 // after it, until ctx ends; then it records how far they had run.
 func (e *Engine) Run(ctx context.Context) error {
-	head, err := e.cfg.Store.Head(ctx)
-	if err != nil {
+	if err := e.Resume(ctx); err != nil {
 		return err
 	}
-	e.seen = head.Size // everything is due at the start anyway
 	for {
 		changed := e.cfg.Kernel.Changed()
 		e.report(ctx, e.touch(ctx))
@@ -129,6 +110,25 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
+// Resume picks up where the program before this one stopped: a check whose next
+// run is not late yet goes on without a gap.
+func (e *Engine) Resume(ctx context.Context) error {
+	return e.cfg.Store.Read(ctx, func(v store.View) error {
+		e.seen = v.Size() // everything is due at the start anyway
+		for _, r := range e.checks {
+			list, err := store.Find[*document.Beat](v, "check", r.ID)
+			if err != nil {
+				return err
+			}
+			if len(list) > 0 {
+				r.last = list[0].To
+				r.span = r.begin(r.last)
+			}
+		}
+		return nil
+	})
+}
+
 func (e *Engine) report(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		e.cfg.Log.Warn("compliance checks", "error", err)
@@ -137,7 +137,7 @@ func (e *Engine) report(ctx context.Context, err error) {
 
 // next is when something is due.
 func (e *Engine) next() time.Time {
-	at := e.beat.Add(e.cfg.BeatEvery)
+	at := e.beat.Add(beatEvery)
 	for _, r := range e.checks {
 		if r.next.Before(at) {
 			at = r.next
@@ -186,7 +186,7 @@ func (e *Engine) Due(ctx context.Context) error {
 	if err := e.reopen(ctx); err != nil {
 		failed = err
 	}
-	if e.cfg.Now().Sub(e.beat) >= e.cfg.BeatEvery {
+	if e.cfg.Now().Sub(e.beat) >= beatEvery {
 		if err := e.flush(ctx); err != nil {
 			failed = err
 		}
@@ -232,14 +232,23 @@ func (e *Engine) one(ctx context.Context, r *running) error {
 	return e.tell(ctx, r.ran(began))
 }
 
+// maxResults bounds what one run can say: each result may become an entry.
+const maxResults = 100_000
+
 func (e *Engine) results(ctx context.Context, r *running, now time.Time) (out []Result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Every) // one that hangs keeps the others from running
+	defer cancel()
 	if r.Try != nil {
-		return r.Try(ctx)
+		out, err = r.Try(ctx)
+	} else {
+		err = e.cfg.Store.Read(ctx, func(v store.View) error {
+			out, err = r.State(v, now)
+			return err
+		})
 	}
-	err = e.cfg.Store.Read(ctx, func(v store.View) error {
-		out, err = r.State(v, now)
-		return err
-	})
+	if err == nil && len(out) > maxResults {
+		return nil, fault.New(fault.TooLarge, "The check found %d subjects, more than it may.", len(out))
+	}
 	return out, err
 }
 
@@ -268,7 +277,7 @@ func (e *Engine) statuses(ctx context.Context, check string) (map[string]*docume
 // same tells whether a result says nothing new. Facts of what passes may vary
 // without being news; those of a failure are part of its finding.
 func (e *Engine) same(r *running, was *document.Status, x Result) bool {
-	if was == nil || was.Status != x.Status || was.Version != r.Version || was.Catalogue != e.cfg.Catalogue.Digest {
+	if was == nil || was.Status != x.Status || was.Version != r.Version || was.Catalogue != e.cfg.Programme.Digest {
 		return false
 	}
 	return x.Status != document.StatusFail || slices.Equal(was.Facts, checks.Bounded(x.Facts))
@@ -276,7 +285,7 @@ func (e *Engine) same(r *running, was *document.Status, x Result) bool {
 
 func (e *Engine) record(ctx context.Context, r *running, was *document.Status, x Result) error {
 	cmd := &checks.Report{
-		Check: r.ID, Version: r.Version, Catalogue: e.cfg.Catalogue.Digest, Scope: x.Scope, Subject: x.Subject, Name: x.Name,
+		Check: r.ID, Version: r.Version, Catalogue: e.cfg.Programme.Digest, Scope: x.Scope, Subject: x.Subject, Name: x.Name,
 		Status: x.Status, Facts: x.Facts, Seqs: x.Seqs, Severity: r.severity, Controls: r.controls, Due: e.cfg.Due[r.severity],
 	}
 	if was != nil && was.Status == document.StatusFail && x.Status == document.StatusPass {
@@ -309,17 +318,22 @@ func (e *Engine) mender(ctx context.Context, r *running, scope string, since tim
 }
 
 // ran extends the time in which the check ran without being late. If it was
-// late, it gives the beat of the time before.
+// late, or the clock went back, it gives the beat of the time before.
 func (r *running) ran(at time.Time) (before []document.Beat) {
-	if r.last.IsZero() || at.Sub(r.last) > r.grace() {
+	if r.last.IsZero() || at.Before(r.last) || at.Sub(r.last) > r.grace() {
 		if r.span.Runs > 0 {
 			before = append(before, r.span)
 		}
-		r.span = document.Beat{Check: r.ID, Version: r.Version, Every: int64(r.Every / time.Second), From: at}
+		r.span = r.begin(at)
 	}
 	r.last, r.span.To = at, at
 	r.span.Runs++
 	return before
+}
+
+// begin is a time on record that begins at a moment, with no run in it yet.
+func (r *running) begin(at time.Time) document.Beat {
+	return document.Beat{Check: r.ID, Version: r.Version, Every: int64(r.Every / time.Second), From: at, To: at}
 }
 
 // flush records how far each check ran.

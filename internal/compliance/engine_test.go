@@ -19,30 +19,44 @@ import (
 // lab is an engine with one check, whose answers the test gives.
 type lab struct {
 	*commandtest.World
-	engine  *compliance.Engine
-	results []compliance.Result
-	err     error
+	programme *compliance.Programme
+	engine    *compliance.Engine
+	results   []compliance.Result
+	err       error
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{World: commandtest.New(t, commandtest.Noon)}
-	var err error
-	l.engine, err = compliance.New(compliance.Config{
-		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: l.Now,
-		Catalogue: &compliance.Catalogue{Digest: "sha256:1", Controls: []*compliance.Control{
-			{ID: "a", Severity: "low", Proof: compliance.Proof{Checks: []string{"door"}}},
-			{ID: "b", Severity: "high", Proof: compliance.Proof{Checks: []string{"door"}}},
-		}},
-		Checks: []*compliance.Check{{
-			ID: "door", Version: 1, Every: 10 * time.Minute, Reads: []string{"space."},
-			State: func(store.View, time.Time) ([]compliance.Result, error) { return l.results, l.err },
-		}},
+	l.programme = join(t, &compliance.Catalogue{Digest: "sha256:1", Controls: []*compliance.Control{
+		{ID: "a", Severity: "low", Proof: compliance.Proof{Checks: []string{"door"}}},
+		{ID: "b", Severity: "high", Proof: compliance.Proof{Checks: []string{"door"}}},
+	}}, &compliance.Check{
+		ID: "door", Version: 1, Every: 10 * time.Minute, Reads: []string{"space."},
+		State: func(store.View, time.Time) ([]compliance.Result, error) { return l.results, l.err },
 	})
+	l.start()
+	return l
+}
+
+// start runs another program in the place of the one before.
+func (l *lab) start() {
+	l.T.Helper()
+	l.engine = compliance.New(compliance.Config{
+		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: l.Now, Programme: l.programme,
+	})
+	if err := l.engine.Resume(l.T.Context()); err != nil {
+		l.T.Fatal(err)
+	}
+}
+
+func join(t *testing.T, c *compliance.Catalogue, list ...*compliance.Check) *compliance.Programme {
+	t.Helper()
+	p, err := compliance.Join(c, list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return p
 }
 
 // say runs the check after a time, with an answer about the ward.
@@ -214,17 +228,14 @@ func TestRun(t *testing.T) {
 	l := newLab(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan struct{}, 100)
-	e, err := compliance.New(compliance.Config{
+	e := compliance.New(compliance.Config{
 		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Catalogue: &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}},
-		Checks: []*compliance.Check{{ID: "door", Every: time.Hour, Reads: []string{"policy."}, Try: func(context.Context) ([]compliance.Result, error) {
-			ran <- struct{}{}
-			return nil, nil
-		}}},
+		Programme: join(t, &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}},
+			&compliance.Check{ID: "door", Every: time.Hour, Reads: []string{"policy."}, Try: func(context.Context) ([]compliance.Result, error) {
+				ran <- struct{}{}
+				return nil, nil
+			}}),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	wait := func(what string) {
@@ -249,13 +260,30 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestUnknownNames(t *testing.T) {
-	for _, cfg := range []compliance.Config{
-		{Catalogue: &compliance.Catalogue{}, Checks: []*compliance.Check{{ID: "door"}}},
-		{Catalogue: &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}}},
-	} {
-		if _, err := compliance.New(cfg); err == nil {
-			t.Error("accepted")
+// TestRestart: a program that stops and starts again soon leaves no gap, and says
+// nothing twice.
+func TestRestart(t *testing.T) {
+	l := newLab(t)
+	for range 7 {
+		l.say(10*time.Minute, compliance.Fail("open"))
+	}
+	for _, test := range []struct {
+		after time.Duration
+		gap   bool
+	}{{15 * time.Minute, false}, {25 * time.Minute, true}} {
+		was := commandtest.Find[*document.Beat](l.World, "check", "door")[0].To
+		l.start()
+		size := l.Size()
+		l.say(test.after, compliance.Fail("open"))
+		lines := l.Since(size)
+		if got := commandtest.Actions(lines); len(got) != 1 || got[0] != "check.beat" {
+			t.Fatalf("after %s: %v", test.after, got)
 		}
+		if b := commandtest.Find[*document.Beat](l.World, "check", "door")[0]; b.From.Equal(was) == test.gap || !b.To.Equal(l.Now()) {
+			t.Errorf("after %s: on time from %s to %s; before that until %s", test.after, b.From, b.To, was)
+		}
+	}
+	if f := l.findings(); len(f) != 1 {
+		t.Errorf("%+v", f)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/blob"
 	"github.com/strongroom/strongroom/internal/ciphers"
+	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
@@ -60,6 +61,7 @@ type parts struct {
 	loop         *reconcile.Loop
 	deploys      *deploys
 	prober       *probe.Prober
+	programme    *compliance.Programme
 	noteSigner   note.Signer
 }
 
@@ -179,6 +181,9 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
 	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now})
+	if p.programme, err = newProgramme(); err != nil {
+		return err
+	}
 	p.deploys, err = newDeploys(p)
 	return err
 }
@@ -244,6 +249,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		g.Go(func() error { return p.loop.Run(gctx) })
 		g.Go(func() error { return p.deploys.run(gctx) })
 		g.Go(func() error { return p.prober.Run(gctx) })
+		g.Go(func() error { return newCompliance(p).Run(gctx) })
 		g.Go(func() error { return p.answer(gctx) })
 		g.Go(func() error { return serveHTTP(gctx, handler, tlsConfig, l) })
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))

@@ -1,0 +1,73 @@
+package catalog_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/catalog"
+	"github.com/strongroom/strongroom/internal/compliance"
+)
+
+func load(t *testing.T) *compliance.Catalogue {
+	t.Helper()
+	c, err := compliance.Load(catalog.Files, catalog.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestMutations: each check that a control rests on has a test that breaks what
+// it watches, by the name of the check in a table of mutations. That the table
+// is whole and fails where it should is for the test of the check's package;
+// that no other check exists, for internal/server.
+func TestMutations(t *testing.T) {
+	files, err := filepath.Glob("../internal/compliance/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "func TestMutations(") {
+			tables.Write(b)
+		}
+	}
+	for _, c := range load(t).Controls {
+		for _, check := range c.Proof.Checks {
+			if !strings.Contains(tables.String(), `check: "`+check+`"`) {
+				t.Errorf("control %s rests on %s, and no test breaks what that watches", c.ID, check)
+			}
+		}
+	}
+}
+
+// TestReports: the reports that controls name are made, those that they plan are
+// not.
+func TestReports(t *testing.T) {
+	b, err := os.ReadFile("../internal/evidence/report.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(name string) bool {
+		// The isolation page is no table.
+		return name == "isolation" || strings.Contains(string(b), `Name: "`+name+`"`)
+	}
+	for _, c := range load(t).Controls {
+		for _, r := range c.Proof.Reports {
+			if !made(r) {
+				t.Errorf("control %s names the report %s, which does not exist", c.ID, r)
+			}
+		}
+		for _, r := range c.Proof.Planned {
+			if made(r) {
+				t.Errorf("control %s plans the report %s, which exists", c.ID, r)
+			}
+		}
+	}
+}

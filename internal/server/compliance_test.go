@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/document"
+)
+
+// TestProgramme: the catalogue that the program carries names exactly the checks
+// that there are, and plans none of them.
+func TestProgramme(t *testing.T) {
+	p, err := newProgramme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Controls) < 90 || len(p.Frameworks) < 4 || len(p.Checks) < 10 {
+		t.Errorf("%d controls, %d frameworks, %d checks", len(p.Controls), len(p.Frameworks), len(p.Checks))
+	}
+	for _, c := range p.Controls {
+		if len(c.Proof.Checks)+len(c.Proof.Reports) == 0 && c.Proof.Missing == "" && len(c.Proof.Planned) == 0 {
+			t.Errorf("%s is not proven by anything and does not say what is missing", c.ID)
+		}
+	}
+}
+
+// compliant runs the real programme over a world until the test ends, or stop.
+func compliant(t *testing.T, w *commandtest.World) (stop func()) {
+	t.Helper()
+	p := &parts{store: w.Store, kernel: w.Kernel, log: slog.New(slog.DiscardHandler)}
+	var err error
+	if p.programme, err = newProgramme(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- newCompliance(p).Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// awaitStatus waits until the check says this of the subject.
+func awaitStatus(t *testing.T, w *commandtest.World, check, scope, subject, want string) *document.Status {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		list := commandtest.Find[*document.Status](w, "one", document.StatusKey(check, scope, subject))
+		if len(list) == 1 && list[0].Status == want {
+			return list[0]
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not become %s: %+v", check, want, list)
+		}
+	}
+}
+
+// TestCompliance: a shield space that somebody opens is found at once, also by
+// the program that runs after this one, and so is its mending, and who did it.
+func TestCompliance(t *testing.T) {
+	w := commandtest.New(t, time.Time{})
+	ward := w.IDs["space:ward"]
+	trust := func(source string) {
+		w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, w.As("owner"))
+	}
+	stop := compliant(t, w)
+	trust("192.0.2.0/24")
+	awaitStatus(t, w, "state.trusted-ips", ward, ward, document.StatusPass)
+	opened := w.Size()
+	trust("0.0.0.0/0")
+	s := awaitStatus(t, w, "state.trusted-ips", ward, ward, document.StatusFail)
+	if len(s.Seqs) != 1 || s.Seqs[0] != opened {
+		t.Errorf("seen in %v, done in %d", s.Seqs, opened)
+	}
+	finding := func() *document.Finding {
+		list := commandtest.Find[*document.Finding](w, "check", "state.trusted-ips")
+		if len(list) != 1 {
+			t.Fatalf("%d findings", len(list))
+		}
+		return list[0]
+	}
+	if f := finding(); f.State != document.FindingOpen || f.Severity == "" || len(f.Controls) == 0 || !f.DueAt.After(f.OpenedAt) {
+		t.Errorf("%+v", f)
+	}
+	stop()
+	size := w.Size()
+	stop = compliant(t, w)
+	trust("192.0.2.0/24")
+	awaitStatus(t, w, "state.trusted-ips", ward, ward, document.StatusPass)
+	stop()
+	if f := finding(); f.State != document.FindingClosed || f.MendedBy != "owner@example.org" {
+		t.Errorf("%+v", f)
+	}
+	for _, l := range w.Since(size) {
+		if l.Action == "check.report" && l.Target.Name != "state.trusted-ips ward" {
+			t.Errorf("the second program says again: %s", l.Target.Name)
+		}
+	}
+}
