@@ -12,7 +12,13 @@ type Point struct {
 	At     time.Time
 	Seq    int64
 	Status string
-	Facts  []string
+	Name   string   // of the subject
+	Facts  []string // as the reader is told them
+	Seqs   []int64
+	// Of the finding that the same entry opened, changed or closed:
+	Finding  string
+	Owner    string
+	MendedBy string
 }
 
 // Span is a period in which a check ran on time.
@@ -28,7 +34,8 @@ type Interval struct {
 }
 
 // Timeline gives the status between from and to without a gap: what the points
-// say where the spans cover it, unknown everywhere else. Points and spans are
+// say where the spans cover it, unknown everywhere else. A check that ran and
+// said nothing of a subject had no such subject before it. Points and spans are
 // sorted by time; the last point before from counts.
 func Timeline(points []Point, spans []Span, from, to time.Time) []Interval {
 	var out []Interval
@@ -49,7 +56,7 @@ func Timeline(points []Point, spans []Span, from, to time.Time) []Interval {
 		out = append(out, i)
 	}
 	unknown := func(a, b time.Time) {
-		add(Interval{a, b, document.StatusUnknown, -1, []string{"the check did not run"}})
+		add(Interval{a, b, document.StatusUnknown, -1, []string{"The check did not run."}})
 	}
 	at := from // everything before it is decided
 	for _, s := range merge(spans) {
@@ -78,7 +85,7 @@ func covered(points []Point, a, b time.Time, add func(Interval)) {
 			end = points[i+1].At
 		}
 		if i < 0 {
-			add(Interval{a, end, document.StatusUnknown, -1, []string{"the check had not said anything yet"}})
+			add(Interval{a, end, document.StatusNotApplicable, -1, nil})
 		} else {
 			add(Interval{a, end, points[i].Status, points[i].Seq, points[i].Facts})
 		}

@@ -51,7 +51,7 @@ func TestTimeline(t *testing.T) {
 		{"a change while it did not run shows when it runs again", points(0, "pass", 50, "fail"), spans(0, 30, 50, 100), "0-30 pass; 30-50 unknown; 50-100 fail"},
 		{"it does not run any more", points(0, "pass"), spans(0, 80), "0-80 pass; 80-100 unknown"},
 		{"began late", points(20, "pass"), spans(20, 100), "0-20 unknown; 20-100 pass"},
-		{"ran and said nothing", points(30, "pass"), spans(0, 100), "0-30 unknown; 30-100 pass"},
+		{"ran and said nothing", points(30, "pass"), spans(0, 100), "0-30 not-applicable; 30-100 pass"},
 		{"overlapping spans", points(0, "pass"), spans(0, 60, 40, 70, 70, 100), "0-100 pass"},
 		{"beyond the end", points(0, "pass", 120, "fail"), spans(0, 200), "0-100 pass"},
 		{"twice the same", points(0, "pass", 50, "pass"), spans(0, 100), "0-50 pass; 50-100 pass"},
@@ -107,7 +107,7 @@ func statusOf(list []Interval, at time.Time) string {
 }
 
 func bySight(ps []Point, ss []Span, at time.Time) string {
-	status := "unknown"
+	status := "not-applicable"
 	for _, p := range ps {
 		if !p.At.After(at) {
 			status = p.Status

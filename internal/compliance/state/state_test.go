@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -223,4 +224,63 @@ func of(results []compliance.Result, subject string) compliance.Result {
 		}
 	}
 	return compliance.Result{Status: "none"}
+}
+
+// TestAgain: what was recorded at any moment comes out again when the checks look
+// at the state of that moment.
+func TestAgain(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	var controls []*compliance.Control
+	for _, c := range state.All() {
+		controls = append(controls, &compliance.Control{ID: c.ID, Proof: compliance.Proof{Checks: []string{c.ID}}})
+	}
+	p, err := compliance.Join(&compliance.Catalogue{Controls: controls}, state.All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := compliance.New(compliance.Config{Store: w.Store, Kernel: w.Kernel, Programme: p, Log: slog.New(slog.DiscardHandler), Now: w.Now})
+	began := w.Size()
+	look := func() {
+		t.Helper()
+		w.Pass(time.Hour)
+		if err := e.Due(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	for _, m := range mutations {
+		if m.before != nil {
+			m.before(w)
+		}
+		m.breaks(w)
+		look()
+		m.mends(w)
+		look()
+	}
+	failed := map[string]bool{}
+	for _, l := range w.Since(began) {
+		if l.Action != "check.report" || l.Changes[0].Doc == nil {
+			continue
+		}
+		doc, err := document.Decode(document.KindStatus, l.Changes[0].Doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := doc.(*document.Status)
+		if said.Status == document.StatusFail {
+			failed[said.Check] = true
+		}
+		if err := w.Store.At(t.Context(), l.Seq, func(v store.View) error {
+			results, err := find(t, said.Check).State(v, said.UpdatedAt)
+			if got := of(results, said.Subject); got.Status != said.Status || strings.Join(got.Facts, "\n") != strings.Join(said.Facts, "\n") {
+				t.Errorf("entry %d: %s said %s %q, and says now %s %q", l.Seq, said.Check, said.Status, said.Facts, got.Status, got.Facts)
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(failed) != len(state.All()) {
+		t.Errorf("of %d checks %d failed", len(state.All()), len(failed))
+	}
 }
