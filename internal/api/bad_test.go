@@ -16,15 +16,24 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
 )
 
 // strangers is a world without a limit on requests that this file would reach.
 func strangers(t *testing.T) *world {
 	w := newWorld(t)
+	w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
+	if err := w.checks.Due(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.vars["finding"] = commandtest.Find[*document.Finding](w.World, "scope", w.vars["space:ward"])[0].ID
 	w.serve(Config{
 		RatePerHour: 1_000_000, Blobs: w.Blobs, Domain: "apps.localhost", Version: "test",
 		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.checkpoints(),
+		Programme: testProgramme(t),
 	})
 	return w
 }
@@ -34,6 +43,7 @@ func (w *world) ofCare() map[string]string {
 	return map[string]string{
 		"team": "care", "space": "ward", "app": "clinic", "addon": w.vars["addon"], "database": w.vars["addon"], "attachment": w.vars["attachment"],
 		"release": w.vars["release:1"], "build": w.vars["build:1"], "slug": w.vars["slug:1"], "session": w.vars["session:closed"],
+		"finding": w.vars["finding"],
 	}
 }
 
@@ -51,7 +61,7 @@ func fill(path string, ids map[string]string) string {
 
 // theirs tells whether a route's path names something of a team.
 func theirs(r Route) bool {
-	return slices.ContainsFunc([]string{"team", "space", "app", "addon", "database", "attachment"}, r.has)
+	return slices.ContainsFunc([]string{"team", "space", "app", "addon", "database", "attachment", "finding"}, r.has)
 }
 
 // body is what a route is asked with where only the path matters.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/blob"
+	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -38,6 +39,8 @@ type Config struct {
 	Evidence  Evidence
 	Network   Network
 	Probes    Probes
+	// Programme is which controls there are and what checks them.
+	Programme *compliance.Programme
 	// Live gives the output of a build or a release phase that runs now, nil if
 	// it does not. kind is "build" or "release", id is its document's.
 	Live func(kind, id string) LiveOutput

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -29,7 +30,8 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata")
 // archive named "dev GET /apps/clinic" is a request: headers, then a body; the
 // one after it is the answer: its name is the status, followed by variables to
 // take from the answer ("key=id"). A file named "ledger" lists the entries since
-// the last one. ${name} stands for what the world or an answer calls so.
+// the last one; one named "checks 1h" lets an hour pass, in which the checks
+// of the programme run every ten minutes. ${name} stands for what the world or an answer calls so.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -77,10 +79,25 @@ func (g *golden) run(a *txtar.Archive) {
 		switch {
 		case f.Name == "ledger":
 			g.compare(f, g.entries())
+		case first == "checks":
+			g.check(rest)
 		case isStatus(first):
 			g.answer(f, rest)
 		default:
 			g.last = g.request(first, rest, string(f.Data))
+		}
+	}
+}
+
+func (g *golden) check(after string) {
+	d, err := time.ParseDuration(after)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for ; d > 0; d -= 10 * time.Minute {
+		g.Pass(min(d, 10*time.Minute))
+		if err := g.checks.Due(g.t.Context()); err != nil {
+			g.t.Fatal(err)
 		}
 	}
 }

@@ -187,6 +187,12 @@ func Routes() []Route {
 		{Method: get, Path: "/strongroom/ledger/entries", Need: authz.EvidenceRead, handle: listEntries},
 		{Method: get, Path: "/strongroom/ledger/entries/{seq}", Need: authz.EvidenceRead, handle: getEntry},
 		{Method: get, Path: "/strongroom/ledger/entries/{seq}/proof", Need: authz.EvidenceRead, handle: getProof},
+		{Method: get, Path: "/strongroom/controls", Need: authz.EvidenceRead, handle: listControls},
+		{Method: get, Path: "/strongroom/controls/{control}", Need: authz.EvidenceRead, handle: getControl},
+		{Method: get, Path: "/strongroom/controls/{control}/history", Need: authz.EvidenceRead, handle: getControlHistory},
+		{Method: get, Path: "/strongroom/findings", Need: authz.EvidenceRead, handle: listFindings},
+		{Method: post, Path: "/strongroom/findings/{finding}/actions/accept", Need: authz.TeamManage, Action: "finding.accept", Scope: scopeGlobal, handle: acceptFinding},
+		{Method: post, Path: "/strongroom/findings/{finding}/actions/assign", Need: authz.TeamManage, Action: "finding.assign", Scope: scopeGlobal, handle: assignFinding},
 		{Method: post, Path: "/strongroom/evidence", Need: authz.EvidenceRead, Action: "evidence.export", Scope: scopeReadProtected, handle: exportEvidence},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -34,6 +37,7 @@ type world struct {
 	t       *testing.T
 	handler http.Handler
 	logKey  note.Verifier
+	checks  *compliance.Engine
 	vars    map[string]string // what requests may name as ${…}
 }
 
@@ -46,8 +50,11 @@ func newWorld(t *testing.T) *world {
 	}
 	w.vars["credential"] = view.BuiltIn("credential", w.vars["addon"]+"/default")
 	w.certificate()
+	programme := testProgramme(t)
+	w.checks = compliance.New(compliance.Config{Store: w.Store, Kernel: w.Kernel, Programme: programme, Log: slog.New(slog.DiscardHandler), Now: w.Now})
 	w.serve(Config{
-		Blobs: w.Blobs, Domain: "apps.localhost", Version: "test",
+		Programme: programme,
+		Blobs:     w.Blobs, Domain: "apps.localhost", Version: "test",
 		Site:      view.Site{API: "https://api.localhost", Git: "https://git.localhost", Region: "virginia", Since: commandtest.Noon},
 		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.checkpoints(),
 		Git: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "git "+r.URL.Path) }),
@@ -69,6 +76,33 @@ func (w *world) serve(c Config) {
 	if w.handler, err = New(c); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// testProgramme is three controls: one with a check, one with reports, and one
+// that nothing proves yet.
+func testProgramme(t *testing.T) *compliance.Programme {
+	t.Helper()
+	maps := []compliance.Mapping{{Framework: "soc2", To: "CC6.1", Extent: "partial"}}
+	p, err := compliance.Join(&compliance.Catalogue{
+		Digest:     "sha256:" + strings.Repeat("c", 64),
+		Frameworks: []*compliance.Framework{{ID: "soc2"}, {ID: "hipaa-security"}},
+		Controls: []*compliance.Control{
+			{ID: "access.reads", Title: "Reads are on record", Severity: "high", Proof: compliance.Proof{Reports: []string{"access-events"}}},
+			{ID: "network.fence", Title: "Nothing gets over the fence", Severity: "low", Proof: compliance.Proof{
+				Checks: []string{"state.trusted-ips"}, Planned: []string{"attempt.fence"}, Missing: "Nobody has tried.",
+			}},
+			{
+				ID: "network.sources", Title: "Shield spaces are not open to everybody", Statement: "A shield space takes connections from networks that somebody named.",
+				Why: "Who may come near need not be kept out.", Severity: "medium", Responsible: map[string]string{"organisation": "Names its networks."},
+				Settings: []string{"heroku spaces:trusted-ips"}, Proof: compliance.Proof{Checks: []string{"state.trusted-ips"}},
+				Every: "at each change", Failure: "Everybody can knock.", Remediation: "Take the rule away.", Depends: []string{"access.reads"}, Maps: maps,
+			},
+		},
+	}, slices.DeleteFunc(state.All(), func(c *compliance.Check) bool { return c.ID != "state.trusted-ips" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // checkpoints sign with a key that is made for the test.

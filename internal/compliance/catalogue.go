@@ -107,6 +107,14 @@ func (c *Catalogue) Framework(id string) *Framework {
 	return c.Frameworks[i]
 }
 
+// FrameworkIDs lists the frameworks that there are.
+func (c *Catalogue) FrameworkIDs() (out []string) {
+	for _, f := range c.Frameworks {
+		out = append(out, f.ID)
+	}
+	return out
+}
+
 // Bounds of a catalogue: users bring files of their own.
 const (
 	maxFile  = 1 << 20

@@ -249,6 +249,8 @@ func (e *Engine) results(ctx context.Context, r *running, now time.Time) (out []
 	if err == nil && len(out) > maxResults {
 		return nil, fault.New(fault.TooLarge, "The check found %d subjects, more than it may.", len(out))
 	}
+	// Whoever reads the ledger finds them by name.
+	slices.SortFunc(out, func(a, b Result) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Subject, b.Subject)) })
 	return out, err
 }
 

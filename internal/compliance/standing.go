@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -132,6 +133,8 @@ func Findings(v store.View, sees Sight) ([]*document.Finding, error) {
 			out = append(out, f)
 		}
 	}
-	slices.SortFunc(out, func(a, b *document.Finding) int { return a.OpenedAt.Compare(b.OpenedAt) })
+	slices.SortFunc(out, func(a, b *document.Finding) int {
+		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.ID, b.ID))
+	})
 	return out, nil
 }

@@ -48,3 +48,79 @@ func (r *Reader) Scope(identity string) (string, error) {
 	}
 	return "", fault.New(fault.NotFound, "Couldn't find that scope.")
 }
+
+// Evidence lists the scopes whose evidence the caller reads: one space, or a
+// team with its spaces, or all that there are where identity is "". True means
+// everything. False means how it stands and not whom that is about: so operators
+// see what they do not belong to, and everybody else sees the installation.
+func (r *Reader) Evidence(identity string) (map[string]bool, error) {
+	out := map[string]bool{}
+	if err := r.ownEvidence(identity, out); err != nil {
+		return nil, err
+	}
+	operates, err := r.may(authz.Operate, authz.Resource{})
+	if err != nil {
+		return nil, err
+	}
+	if operates && identity == "" {
+		if err := r.everywhere(out); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		return nil, r.check(control.Aim{
+			Target: ledger.Target{Kind: "installation", Name: "the evidence of the installation"}, Need: authz.EvidenceRead,
+		})
+	}
+	out[""] = operates
+	return out, nil
+}
+
+// everywhere adds the scopes that are not there yet.
+func (r *Reader) everywhere(out map[string]bool) error {
+	for _, kind := range []document.Kind{document.KindTeam, document.KindSpace} {
+		list, err := r.v.Find(kind, "all", "")
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			out[d.Ident()] = out[d.Ident()]
+		}
+	}
+	return nil
+}
+
+func (r *Reader) ownEvidence(identity string, out map[string]bool) error {
+	teams, err := r.Teams()
+	if err != nil {
+		return err
+	}
+	one := ""
+	if identity != "" {
+		if one, err = r.Scope(identity); err != nil {
+			return err
+		}
+		out[one] = true
+	}
+	for _, t := range teams {
+		if one != "" && one != t.ID {
+			continue
+		}
+		ok, err := r.may(authz.EvidenceRead, authz.Resource{Team: t.ID})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		out[t.ID] = true
+		spaces, err := r.SpacesOf(t)
+		if err != nil {
+			return err
+		}
+		for _, s := range spaces {
+			out[s.ID] = true
+		}
+	}
+	return nil
+}

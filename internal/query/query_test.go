@@ -49,6 +49,10 @@ var reads = []struct {
 		_, err := q.Scope("")
 		return err
 	}},
+	{"evidence", func(q *query.Reader, _ *commandtest.World) error { return second(q.Evidence("")) }},
+	{"ward", func(q *query.Reader, w *commandtest.World) error {
+		return same(q.Evidence("ward"))(q.Evidence(w.IDs["space:ward"]))
+	}},
 }
 
 // same returns the error that both ways to the same thing must end in.
@@ -64,16 +68,16 @@ func same[T any](_ T, byName error) func(T, error) error {
 // matrix is read by eye: + sees, f is told that they may not, . is told that
 // there is none.
 const matrix = `
-             team space sessions app shell addon password ledger installation
-owner        +    +     +        +   +     +     +        +      f
-admin        +    +     +        +   +     +     +        +      f
-dev          +    +     f        +   +     +     +        f      f
-viewer       +    +     f        +   f     +     f        f      f
-approver     +    +     f        +   f     +     f        f      f
-auditor      +    +     +        +   f     +     f        +      f
-collab       .    .     .        +   f     +     f        .      f
-stranger     .    .     .        .   .     .     .        .      f
-root         .    .     .        .   .     .     .        .      +
+             team space sessions app shell addon password ledger installation evidence ward
+owner        +    +     +        +   +     +     +        +      f            +        +
+admin        +    +     +        +   +     +     +        +      f            +        +
+dev          +    +     f        +   +     +     +        f      f            f        f
+viewer       +    +     f        +   f     +     f        f      f            f        f
+approver     +    +     f        +   f     +     f        f      f            f        f
+auditor      +    +     +        +   f     +     f        +      f            +        +
+collab       .    .     .        +   f     +     f        .      f            f        .
+stranger     .    .     .        .   .     .     .        .      f            +        .
+root         .    .     .        .   .     .     .        .      +            +        .
 `
 
 func TestWhoSeesWhat(t *testing.T) {
@@ -221,5 +225,33 @@ func TestRefusalIsRecorded(t *testing.T) {
 	}
 	if now, _ := w.Store.Head(t.Context()); now.Size != head.Size {
 		t.Error("a refusal that was none is on record")
+	}
+}
+
+// TestEvidence: who reads which scopes, and of which only how they stand.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	w := world{commandtest.New(t, commandtest.Noon)}
+	care, ward, rivals, attic := w.IDs["team:care"], w.IDs["space:ward"], w.IDs["team:rivals"], w.IDs["space:attic"]
+	for _, test := range []struct {
+		who, identity string
+		want          map[string]bool
+	}{
+		{"auditor", "", map[string]bool{"": false, care: true, ward: true}},
+		{"auditor", "care", map[string]bool{"": false, care: true, ward: true}},
+		{"auditor", "ward", map[string]bool{"": false, ward: true}},
+		{"stranger", "", map[string]bool{"": false, rivals: true, attic: true}},
+		{"root", "", map[string]bool{"": true, care: false, ward: false, rivals: false, attic: false}},
+	} {
+		var got map[string]bool
+		if err := w.read(t, test.who, func(q *query.Reader) (err error) {
+			got, err = q.Evidence(test.identity)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s of %q (-want +got):\n%s", test.who, test.identity, diff)
+		}
 	}
 }

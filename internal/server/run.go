@@ -349,6 +349,6 @@ func (p *parts) handler(logs api.Logs, stream http.Handler) (http.Handler, error
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Domain: p.cfg.Domain, Version: p.cfg.Version, Help: p.cfg.Help,
 		Site:      view.Site{API: p.cfg.apiURL(), Git: p.cfg.apiURL(), Region: "virginia", Since: p.installation.CreatedAt, AppPort: p.cfg.EdgePort},
 		Terminals: a, Bastion: a, Network: a, Logs: logs, LogStream: stream, Git: p.deploys.git, Evidence: newEvidence(p), Probes: p.prober,
-		Live: a.live, Log: p.log, TrustedProxies: p.cfg.proxies, RatePerHour: p.cfg.RatePerHour,
+		Programme: p.programme, Live: a.live, Log: p.log, TrustedProxies: p.cfg.proxies, RatePerHour: p.cfg.RatePerHour,
 	})
 }

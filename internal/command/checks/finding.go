@@ -53,6 +53,8 @@ type Accept struct {
 	Reason string
 	Until  time.Time
 
+	Result *document.Finding
+
 	aimed
 }
 
@@ -79,6 +81,7 @@ func (c *Accept) Decide(_ store.View, by control.By, now time.Time, d *control.D
 	f := c.finding
 	f.State = document.FindingAccepted
 	f.Accepted = &document.Acceptance{By: by.Actor.ID, Email: by.Actor.Email, Reason: c.Reason, At: now, Until: c.Until.UTC()}
+	c.Result = f
 	d.Put(f)
 	return nil
 }
@@ -87,6 +90,8 @@ func (c *Accept) Decide(_ store.View, by control.By, now time.Time, d *control.D
 type Assign struct {
 	ID    string
 	Email string
+
+	Result *document.Finding
 
 	aimed
 }
@@ -114,6 +119,7 @@ func (c *Assign) Decide(v store.View, _ control.By, _ time.Time, d *control.Deci
 		return fault.New(fault.Invalid, "%s is suspended.", email)
 	}
 	c.finding.Owner = email
+	c.Result = c.finding
 	d.Put(c.finding)
 	return nil
 }
