@@ -93,6 +93,7 @@ variable set.`,
 	root.AddCommand(
 		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s),
 		newEvidenceExport(s), newEvidenceVerify(s), newSessions(s), newSessionsPlay(s), newSpacesProbe(s),
+		newControls(s), newControlsExplain(s), newControlsHistory(s), newFindings(s), newFindingsAccept(s), newFindingsAssign(s),
 		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s), newLedgerConfirmClock(s),
 		newAccountsCreate(s), newAccountsSuspend(s), newTeamsCreate(s), newRolesGrant(s), newRolesRevoke(s),
 		newRequests(s), newRequestsDecide(s, true), newRequestsDecide(s, false), newPolicy(s),

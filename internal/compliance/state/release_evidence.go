@@ -13,7 +13,7 @@ import (
 // releaseEvidence: what is live can be told exactly.
 var releaseEvidence = &compliance.Check{
 	ID: "state.release-evidence", Title: "Live code has its commit, image digest, bill of materials and provenance", Version: 1,
-	Every: often, Reads: []string{"release."},
+	Every: often, Reads: []string{"release.", "app."},
 	State: each(func(v store.View, _ time.Time, a *document.App) ([]compliance.Result, error) {
 		live, err := current(v, a.ID)
 		if err != nil {

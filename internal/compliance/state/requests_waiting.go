@@ -15,7 +15,7 @@ const patience = 7 * 24 * time.Hour
 // requestsWaiting: what needs a second person gets an answer.
 var requestsWaiting = &compliance.Check{
 	ID: "state.requests-waiting", Title: "Requests for roles and policies are decided within a week", Version: 1,
-	Every: often, Reads: []string{"role.", "policy.", "request."},
+	Every: often, Reads: []string{"role.", "policy.", "request.", "team."},
 	State: each(func(v store.View, now time.Time, t *document.Team) ([]compliance.Result, error) {
 		list, err := store.Find[*document.Request](v, "team", t.ID)
 		if err != nil {

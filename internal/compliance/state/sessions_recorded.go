@@ -13,7 +13,7 @@ import (
 // they carry TLS from end to end.
 var sessionsRecorded = &compliance.Check{
 	ID: "state.sessions-recorded", Title: "Every terminal that ended has its recording", Version: 1,
-	Every: often, Reads: []string{"session."},
+	Every: often, Reads: []string{"session.", "space."},
 	State: each(func(v store.View, _ time.Time, s *document.Space) ([]compliance.Result, error) {
 		list, err := store.Find[*document.Session](v, "space", s.ID)
 		if err != nil {
