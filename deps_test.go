@@ -140,6 +140,22 @@ var contracts = []contract{
 		why: "a report is a query over the ledger",
 	},
 
+	// What is checked, and what that shows.
+	{
+		who: []string{"catalog"}, only: []string{},
+		why: "the catalogue is data, which others may read without the program",
+	},
+	{
+		who:   []string{"internal/compliance"},
+		never: append(slices.Clone(engines), "internal/driver/...", "internal/api", "internal/server", "internal/store/sqlite", "internal/query"),
+		why:   "status is computed from entries alone: what a check reaches outside of them it is given",
+	},
+	{
+		who: []string{"internal/compliance/state"}, only: []string{"internal/compliance", "internal/document", "internal/store"},
+		noStd: append(slices.Clone(noIO), "context"),
+		why:   "such a check is a pure function of the state, so that any past moment can be checked again",
+	},
+
 	// Engines drive what runs and know nothing of why.
 	{
 		who: []string{"internal/driver"}, only: []string{"internal/fault", "internal/pattern"},
