@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
@@ -29,6 +30,8 @@ import (
 	"github.com/strongroom/strongroom/internal/command/sessions"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -44,6 +47,8 @@ type lab struct {
 	exporter *evidence.Exporter
 	signing  *control.Checkpoints
 	vkey     string
+
+	programme *compliance.Programme
 }
 
 func newLab(t *testing.T) *lab {
@@ -71,8 +76,16 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
+	controls, err := compliance.Load(catalog.Files, catalog.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.programme, err = compliance.Join(controls, state.All()); err != nil {
+		t.Fatal(err)
+	}
 	l.exporter = evidence.New(evidence.Config{
-		Store: l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
+		Programme: l.programme,
+		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
 	})
 	return l
 }
@@ -527,7 +540,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s is not whole", name)
 		}
 	}
-	if pages != len(evidence.Definitions)+3 {
+	if pages != len(evidence.Definitions)+4 {
 		t.Errorf("%d pages for %d reports", pages, len(evidence.Definitions))
 	}
 	for _, want := range []string{"refused", "clinic", "records", "1 other space<"} {

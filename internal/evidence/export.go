@@ -20,6 +20,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/blob"
 	command "github.com/strongroom/strongroom/internal/command/evidence"
+	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -36,6 +37,7 @@ type Config struct {
 	Blobs        *blob.Store
 	Signer       note.Signer
 	Installation *document.Installation
+	Programme    *compliance.Programme
 	Program      string // "strongroom <version>"
 	Now          func() time.Time
 }

@@ -69,6 +69,16 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	if err := render(w, "reports/isolation.html", "isolation.html", isolation); err != nil {
 		return err
 	}
+	controls, err := p.controls(a)
+	if err != nil {
+		return err
+	}
+	if err := render(w, "reports/controls.html", "controls.html", controls); err != nil {
+		return err
+	}
+	if err := w.AddBytes("reports/controls.csv", controls.csv()); err != nil {
+		return err
+	}
 	return render(w, "index.html", "index.html", struct {
 		About
 		Tables []table

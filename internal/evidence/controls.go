@@ -1,0 +1,208 @@
+package evidence
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/pack"
+)
+
+// controls is what the report on controls shows: how each stood over the period,
+// as the entries of the pack tell it, and what it answers to.
+type controls struct {
+	About
+	Catalogue  string
+	Reaches    time.Time // up to when the entries tell how it stood
+	Rows       []controlRow
+	Frameworks []framework
+	Gaps       []gapRow
+	Counts     []wordCount
+}
+
+type wordCount struct {
+	Word  string
+	Count int
+}
+
+// controlRow is a control over the period.
+type controlRow struct {
+	*compliance.Control
+	History compliance.History
+	Status  string // at the end
+	Bars    []bar
+}
+
+// bar is a part of the period's picture, in thousandths of its width.
+type bar struct {
+	X, W   float64
+	Status string
+	Title  string
+}
+
+type gapRow struct {
+	Control string
+	compliance.Gap
+}
+
+// framework is one with what answers to each of its requirements.
+type framework struct {
+	*compliance.Framework
+	Rows []requirement
+}
+
+type requirement struct {
+	compliance.Requirement
+	Answers []answer
+}
+
+type answer struct {
+	Row    *controlRow
+	Extent string
+}
+
+// words for how a control stands, the worst first.
+var words = []struct{ status, word string }{
+	{document.StatusFail, "FAILS"},
+	{document.StatusUnknown, "unknown"},
+	{compliance.StatusUnproven, "not yet proven by the platform"},
+	{compliance.StatusReported, "shown by reports, for a person to judge"},
+	{document.StatusPass, "passes"},
+	{document.StatusNotApplicable, "not applicable"},
+}
+
+func word(status string) string {
+	for _, w := range words {
+		if w.status == status {
+			return w.word
+		}
+	}
+	return status
+}
+
+// Word is how the control stood at the end of the period.
+func (r controlRow) Word() string { return word(r.Status) }
+
+// Word is what was wrong.
+func (g gapRow) Word() string { return word(g.Status) }
+
+// Lasted is how long.
+func (g gapRow) Lasted() time.Duration { return g.To.Sub(g.From).Round(time.Second) }
+
+// Share is the share of time in which the control passed, never rounded up to
+// all of it.
+func (r controlRow) Share() string {
+	switch h := r.History; {
+	case !h.Judged:
+		return ""
+	case h.Effectiveness == 1:
+		return "100 %"
+	default:
+		return fmt.Sprintf("%.3f %%", min(h.Effectiveness*100, 99.999))
+	}
+}
+
+// Refs are the requirements that a control answers to.
+func (r controlRow) Refs() string {
+	var out []string
+	for _, m := range r.Maps {
+		out = append(out, m.Framework+" "+m.To+" ("+m.Extent+")")
+	}
+	return listed(out)
+}
+
+// controls computes the report from the entries of the period, no later ones.
+func (p *export) controls(a About) (*controls, error) {
+	out := &controls{About: a, Catalogue: p.cfg.Programme.Digest}
+	sees := compliance.Sight{}
+	for _, s := range p.scopes {
+		sees[s] = true // the pack holds the bodies
+	}
+	recall, err := p.cfg.Programme.Recall(p.ctx, p.cfg.Store, compliance.Period{From: p.pack.From, To: p.pack.To, Size: p.last, Sees: sees})
+	if fault.Of(err) == fault.Invalid {
+		return out, nil // the ledger did not exist then
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows := map[string]*controlRow{}
+	for _, c := range p.cfg.Programme.Controls {
+		r := controlRow{Control: c, History: recall.History(c)}
+		r.draw(p.pack.From, p.pack.To)
+		for _, g := range r.History.Gaps {
+			out.Gaps = append(out.Gaps, gapRow{c.ID, g})
+		}
+		if len(c.Proof.Checks) > 0 {
+			out.Reaches = r.History.To
+		}
+		rows[c.ID] = &r
+		out.Rows = append(out.Rows, r)
+	}
+	slices.SortStableFunc(out.Gaps, func(a, b gapRow) int { return a.From.Compare(b.From) })
+	out.count()
+	out.answer(p.cfg.Programme, rows)
+	return out, nil
+}
+
+// draw makes the picture of the period, and the status at its end.
+func (r *controlRow) draw(from, to time.Time) {
+	whole := float64(to.Sub(from))
+	for _, i := range r.History.Intervals {
+		r.Bars = append(r.Bars, bar{
+			X: 1000 * float64(i.From.Sub(from)) / whole, W: 1000 * float64(i.To.Sub(i.From)) / whole, Status: i.Status,
+			Title: word(i.Status) + " from " + i.From.UTC().Format(time.RFC3339) + " to " + i.To.UTC().Format(time.RFC3339),
+		})
+		r.Status = i.Status
+	}
+}
+
+func (c *controls) count() {
+	for _, w := range words {
+		n := 0
+		for _, r := range c.Rows {
+			if r.Status == w.status {
+				n++
+			}
+		}
+		c.Counts = append(c.Counts, wordCount{w.word, n})
+	}
+}
+
+// answer turns the controls' mappings round: what answers to each requirement.
+func (c *controls) answer(p *compliance.Programme, rows map[string]*controlRow) {
+	by := map[string][]answer{}
+	for _, x := range p.Controls {
+		for _, m := range x.Maps {
+			key := m.Framework + " " + m.To
+			by[key] = append(by[key], answer{rows[x.ID], m.Extent})
+		}
+	}
+	for _, f := range p.Frameworks {
+		out := framework{Framework: f}
+		for _, q := range f.Requirements {
+			out.Rows = append(out.Rows, requirement{q, by[f.ID+" "+q.ID]})
+		}
+		c.Frameworks = append(c.Frameworks, out)
+	}
+}
+
+// csv is the table for programs. No verifier computes it: it is signed with the
+// pack, and made of entries that are proven.
+func (c *controls) csv() []byte {
+	out := pack.AppendRow(nil, "control", "title", "answers to", "responsible", "status at the end", "share of time in pass", "gaps", "from", "to",
+		"checks", "reports", "not there yet")
+	for _, r := range c.Rows {
+		h := r.History
+		out = pack.AppendRow(out, r.ID, r.Title, r.Refs(), listed(slices.Sorted(maps.Keys(r.Responsible))), r.Word(), r.Share(), strconv.Itoa(len(h.Gaps)),
+			h.From.UTC().Format(time.RFC3339), h.To.UTC().Format(time.RFC3339), listed(r.Proof.Checks), listed(r.Proof.Reports), listed(r.Proof.Planned))
+	}
+	return out
+}
+
+func listed(list []string) string { return strings.Join(list, "; ") }
