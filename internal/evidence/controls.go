@@ -46,8 +46,9 @@ type bar struct {
 	Title  string
 }
 
+// gapRow is a gap with the controls that it is one of.
 type gapRow struct {
-	Control string
+	Controls []string
 	compliance.Gap
 }
 
@@ -131,13 +132,11 @@ func (p *export) controls(a About) (*controls, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := map[string]*controlRow{}
+	rows, at := map[string]*controlRow{}, map[string]int{}
 	for _, c := range p.cfg.Programme.Controls {
 		r := controlRow{Control: c, History: recall.History(c)}
 		r.draw(p.pack.From, p.pack.To)
-		for _, g := range r.History.Gaps {
-			out.Gaps = append(out.Gaps, gapRow{c.ID, g})
-		}
+		out.gaps(c.ID, r.History.Gaps, at)
 		if len(c.Proof.Checks) > 0 {
 			out.Reaches = r.History.To
 		}
@@ -149,6 +148,24 @@ func (p *export) controls(a About) (*controls, error) {
 	out.answer(p.cfg.Programme, rows)
 	return out, nil
 }
+
+// gaps adds those of a control. Another control that rests on the same check has
+// the same ones, as far as its record reaches as far.
+func (c *controls) gaps(control string, list []compliance.Gap, at map[string]int) {
+	for _, g := range list {
+		key := fmt.Sprint(g.Check, g.Scope, g.Subject, g.From.UnixNano(), g.To.UnixNano())
+		i, ok := at[key]
+		if !ok {
+			at[key] = len(c.Gaps)
+			c.Gaps = append(c.Gaps, gapRow{[]string{control}, g})
+			continue
+		}
+		c.Gaps[i].Controls = append(c.Gaps[i].Controls, control)
+	}
+}
+
+// Shown are the gaps that fit a page.
+func (c *controls) Shown() []gapRow { return c.Gaps[:min(len(c.Gaps), maxHTMLRows)] }
 
 // draw makes the picture of the period, and the status at its end.
 func (r *controlRow) draw(from, to time.Time) {

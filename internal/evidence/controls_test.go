@@ -47,6 +47,7 @@ func TestControls(t *testing.T) {
 	for _, words := range []string{
 		"state.trusted-ips of ward: FAILS", "The shield space ward takes connections from 0.0.0.0/0: from everybody.", "<td>1h0m0s</td>", "<td>admin@example.org</td>",
 		"The check did not run.", `id="hipaa-security"`, "not yet proven by the platform", "went on when the record ends",
+		"when the check ceased to run", `<a href="#build.provenance">build.provenance</a><br><a href="#releases.evidence">`,
 	} {
 		if !strings.Contains(page, words) {
 			t.Errorf("the page does not tell %q", words)
