@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/strongroom/strongroom/internal/blob"
+	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -64,6 +65,9 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 
 	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: time.Now}
+	if cfg.Programme, err = builtin.Programme(); err != nil {
+		return x, err
+	}
 	if err := sign(&cfg, filepath.Dir(file)); err != nil {
 		return x, err
 	}

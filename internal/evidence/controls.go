@@ -2,16 +2,12 @@ package evidence
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
-	"github.com/strongroom/strongroom/internal/pack"
 )
 
 // controls is what the report on controls shows: how each stood over the period,
@@ -109,15 +105,6 @@ func (r controlRow) Share() string {
 	}
 }
 
-// Refs are the requirements that a control answers to.
-func (r controlRow) Refs() string {
-	var out []string
-	for _, m := range r.Maps {
-		out = append(out, m.Framework+" "+m.To+" ("+m.Extent+")")
-	}
-	return listed(out)
-}
-
 // controls computes the report from the entries of the period, no later ones.
 func (p *export) controls(a About) (*controls, error) {
 	out := &controls{About: a, Catalogue: p.cfg.Programme.Digest}
@@ -209,17 +196,63 @@ func (c *controls) answer(p *compliance.Programme, rows map[string]*controlRow) 
 	}
 }
 
-// csv is the table for programs. No verifier computes it: it is signed with the
-// pack, and made of entries that are proven.
-func (c *controls) csv() []byte {
-	out := pack.AppendRow(nil, "control", "title", "answers to", "responsible", "status at the end", "share of time in pass", "gaps", "from", "to",
-		"checks", "reports", "not there yet")
+// controlJSON is a row of controls.json, for programs: signed with the pack and
+// made of entries that are proven.
+type controlJSON struct {
+	ID            string               `json:"id"`
+	Title         string               `json:"title"`
+	Responsible   map[string]string    `json:"responsible"`
+	Maps          []compliance.Mapping `json:"maps"`
+	Proof         compliance.Proof     `json:"proof"`
+	From          time.Time            `json:"from"`
+	To            time.Time            `json:"to"`
+	Status        string               `json:"status"`        // at the end
+	Effectiveness *float64             `json:"effectiveness"` // share of time in pass, null = nothing to judge
+	Intervals     []intervalJSON       `json:"intervals"`
+	Gaps          []gapJSON            `json:"gaps"`
+}
+
+type intervalJSON struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Status string    `json:"status"`
+}
+
+type gapJSON struct {
+	intervalJSON
+	Open     bool     `json:"open"`
+	Check    string   `json:"check"`
+	Subject  string   `json:"subject"`
+	Name     string   `json:"name"`
+	Facts    []string `json:"facts"`
+	Seq      int64    `json:"seq"`     // that began it, -1 = the check did not run
+	EndSeq   int64    `json:"end_seq"` // that ended it, -1 = none did
+	Seqs     []int64  `json:"seqs"`
+	Owner    string   `json:"owner"`
+	MendedBy string   `json:"mended_by"`
+}
+
+func (c *controls) json() []controlJSON {
+	out := []controlJSON{}
 	for _, r := range c.Rows {
 		h := r.History
-		out = pack.AppendRow(out, r.ID, r.Title, r.Refs(), listed(slices.Sorted(maps.Keys(r.Responsible))), r.Word(), r.Share(), strconv.Itoa(len(h.Gaps)),
-			h.From.UTC().Format(time.RFC3339), h.To.UTC().Format(time.RFC3339), listed(r.Proof.Checks), listed(r.Proof.Reports), listed(r.Proof.Planned))
+		x := controlJSON{
+			ID: r.ID, Title: r.Title, Responsible: r.Responsible, Maps: r.Maps, Proof: r.Proof, From: h.From, To: h.To, Status: r.Status,
+			Intervals: []intervalJSON{}, Gaps: []gapJSON{},
+		}
+		if h.Judged {
+			x.Effectiveness = &h.Effectiveness
+		}
+		for _, i := range h.Intervals {
+			x.Intervals = append(x.Intervals, intervalJSON{i.From, i.To, i.Status})
+		}
+		for _, g := range h.Gaps {
+			x.Gaps = append(x.Gaps, gapJSON{
+				intervalJSON{g.From, g.To, g.Status},
+				g.Open, g.Check, g.Subject, g.Name, g.Facts, g.Seq, g.EndSeq, g.Seqs, g.Owner, g.MendedBy,
+			})
+		}
+		out = append(out, x)
 	}
 	return out
 }
-
-func listed(list []string) string { return strings.Join(list, "; ") }

@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
@@ -31,7 +30,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
-	"github.com/strongroom/strongroom/internal/compliance/state"
+	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -76,11 +75,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
-	controls, err := compliance.Load(catalog.Files, catalog.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.programme, err = compliance.Join(controls, state.All()); err != nil {
+	if l.programme, err = builtin.Programme(); err != nil {
 		t.Fatal(err)
 	}
 	l.exporter = evidence.New(evidence.Config{

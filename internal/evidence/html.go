@@ -76,7 +76,7 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	if err := render(w, "reports/controls.html", "controls.html", controls); err != nil {
 		return err
 	}
-	if err := w.AddBytes("reports/controls.csv", controls.csv()); err != nil {
+	if err := w.AddJSON("reports/controls.json", controls.json()); err != nil {
 		return err
 	}
 	return render(w, "index.html", "index.html", struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/config"
 	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/teams"
+	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -47,8 +48,11 @@ func newLab(t *testing.T) *lab {
 	})
 	must(t, err)
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
+	controls, err := builtin.Programme()
+	must(t, err)
 	l.exporter = evidence.New(evidence.Config{
-		Store: l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: l.signer, Installation: &in, Program: "strongroom test", Now: l.Now,
+		Programme: controls,
+		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: l.signer, Installation: &in, Program: "strongroom test", Now: l.Now,
 	})
 	return l
 }

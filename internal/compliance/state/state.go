@@ -3,7 +3,7 @@
 //
 // Invariants: a check is a pure function of a view and a time, so that any past
 // moment can be checked again; facts name things, never secrets or PHI.
-// internal/server gives All to internal/compliance.
+// internal/compliance/builtin brings All together with the catalogue.
 package state
 
 import (
