@@ -8,6 +8,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/command/spaces"
@@ -131,6 +132,22 @@ var mutations = []mutation{
 		breaks: func(w *commandtest.World) { w.Set(w.Now().Add(366 * 24 * time.Hour)) },
 		mends: func(w *commandtest.World) {
 			w.Do(&people.RevokeToken{ID: w.IDs["token:dev"]}, w.As("dev"))
+		},
+	},
+	{
+		check: "state.findings-overdue", subject: "space:ward", tells: "state.trusted-ips of ward is overdue since 2026-03-01",
+		breaks: func(w *commandtest.World) {
+			w.Do(&write{&document.Finding{
+				Base: document.Base{ID: document.NewID()}, Check: "state.trusted-ips", Scope: w.IDs["space:ward"], Name: "ward", Controls: []string{"x"},
+				State: document.FindingOpen, OpenedAt: w.Now().Add(-48 * time.Hour), DueAt: w.Now().Add(-24 * time.Hour), Owner: "dev@example.org",
+			}}, commandtest.Platform)
+		},
+		mends: func(w *commandtest.World) {
+			for _, f := range commandtest.Find[*document.Finding](w, "state", document.FindingOpen) {
+				if f.Check == "state.trusted-ips" {
+					w.Do(&checks.Accept{ID: f.ID, Reason: "r", Until: w.Now().Add(time.Hour)}, w.As("owner"))
+				}
+			}
 		},
 	},
 	{
