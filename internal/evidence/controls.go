@@ -124,7 +124,7 @@ func (p *export) controls(a About) (*controls, error) {
 		r := controlRow{Control: c, History: recall.History(c)}
 		r.draw(p.pack.From, p.pack.To)
 		out.gaps(c.ID, r.History.Gaps, at)
-		if len(c.Proof.Checks) > 0 {
+		if out.Reaches.IsZero() || r.History.To.Before(out.Reaches) {
 			out.Reaches = r.History.To
 		}
 		rows[c.ID] = &r
@@ -154,8 +154,10 @@ func (c *controls) gaps(control string, list []compliance.Gap, at map[string]int
 // Shown are the gaps that fit a page.
 func (c *controls) Shown() []gapRow { return c.Gaps[:min(len(c.Gaps), maxHTMLRows)] }
 
-// draw makes the picture of the period, and the status at its end.
+// draw makes the picture of the period, and the status at its end: unknown where
+// nothing of it is on record yet.
 func (r *controlRow) draw(from, to time.Time) {
+	r.Status = document.StatusUnknown
 	whole := float64(to.Sub(from))
 	for _, i := range r.History.Intervals {
 		r.Bars = append(r.Bars, bar{

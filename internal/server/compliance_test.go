@@ -1,15 +1,19 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/spaces"
-	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // compliant runs the real programme over a world until the test ends, or stop.
@@ -17,7 +21,7 @@ func compliant(t *testing.T, w *commandtest.World) (stop func()) {
 	t.Helper()
 	p := &parts{store: w.Store, kernel: w.Kernel, log: slog.New(slog.DiscardHandler)}
 	var err error
-	if p.programme, err = builtin.Programme(); err != nil {
+	if p.programme, err = newProgramme(""); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,5 +96,28 @@ func TestCompliance(t *testing.T) {
 		if l.Action == "check.report" && l.Target.Name != "state.trusted-ips ward" {
 			t.Errorf("the second program says again: %s", l.Target.Name)
 		}
+	}
+}
+
+// TestOwnCatalogue: an operator's control that rests on a check of the platform.
+func TestOwnCatalogue(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "controls"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text, err := catalog.Files.ReadFile("controls/network.trusted-sources.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"id": "network.trusted-sources"`), []byte(`"id": "house.door"`), 1)
+	if err := os.WriteFile(filepath.Join(dir, "controls", "house.door.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProgramme(dir)
+	if err != nil || p.Control("house.door") == nil {
+		t.Errorf("%v", err)
+	}
+	if _, err := newProgramme(filepath.Join(dir, "none")); fault.Of(err) != fault.Invalid {
+		t.Errorf("a directory that is not there: %v", err)
 	}
 }

@@ -55,6 +55,9 @@ type Config struct {
 	// Build is how builds reach package registries, and what bounds pushes and
 	// builds.
 	Build BuildConfig `json:"build"`
+	// Catalogue is a directory of the operator's own controls and frameworks, in
+	// its folders controls and frameworks; "" = none.
+	Catalogue string `json:"catalogue"`
 	// Help is the address of a page on which an installation's people read what
 	// errors mean and whom to ask, with an anchor for each id ("forbidden");
 	// the API's errors and the heroku CLI show it. "" = errors have no url.

@@ -24,7 +24,6 @@ import (
 	"github.com/strongroom/strongroom/internal/blob"
 	"github.com/strongroom/strongroom/internal/ciphers"
 	"github.com/strongroom/strongroom/internal/compliance"
-	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
@@ -182,7 +181,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
 	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now})
-	if p.programme, err = builtin.Programme(); err != nil {
+	if p.programme, err = newProgramme(p.cfg.Catalogue); err != nil {
 		return err
 	}
 	p.deploys, err = newDeploys(p)

@@ -6,14 +6,17 @@
 package builtin
 
 import (
+	"io/fs"
+
 	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 )
 
-// Programme brings both together.
-func Programme() (*compliance.Programme, error) {
-	c, err := compliance.Load(catalog.Files, catalog.Files)
+// Programme brings both together. own are an installation's own controls and
+// frameworks, in the folders controls and frameworks.
+func Programme(own ...fs.FS) (*compliance.Programme, error) {
+	c, err := compliance.Load(catalog.Files, append([]fs.FS{catalog.Files}, own...)...)
 	if err != nil {
 		return nil, err
 	}
