@@ -49,7 +49,7 @@ type running struct {
 	controls []string
 	next     time.Time
 	last     time.Time
-	span     document.Beat // runs on time that no beat tells of yet
+	span     document.Run // runs on time that no beat tells of yet
 }
 
 // beatEvery is how often it is recorded that checks ran.
@@ -115,18 +115,27 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) Resume(ctx context.Context) error {
 	return e.cfg.Store.Read(ctx, func(v store.View) error {
 		e.seen = v.Size() // everything is due at the start anyway
+		beat, err := beatOf(v)
+		if err != nil {
+			return err
+		}
 		for _, r := range e.checks {
-			list, err := store.Find[*document.Beat](v, "check", r.ID)
-			if err != nil {
-				return err
-			}
-			if len(list) > 0 {
-				r.last = list[0].To
-				r.span = r.begin(r.last)
+			if was, ok := beat.Of(r.ID); ok {
+				r.last = was.To
+				r.span = document.Run{Check: r.ID, From: was.To, To: was.To}
 			}
 		}
 		return nil
 	})
+}
+
+// beatOf is when the checks ran, as far as that is on record.
+func beatOf(v store.View) (*document.Beat, error) {
+	list, err := store.Find[*document.Beat](v, "all", "")
+	if err != nil || len(list) == 0 {
+		return &document.Beat{}, err
+	}
+	return list[0], nil
 }
 
 func (e *Engine) report(ctx context.Context, err error) {
@@ -320,49 +329,44 @@ func (e *Engine) mender(ctx context.Context, r *running, scope string, since tim
 }
 
 // ran extends the time in which the check ran without being late. If it was
-// late, or the clock went back, it gives the beat of the time before.
-func (r *running) ran(at time.Time) (before []document.Beat) {
+// late, or the clock went back, it gives the time before.
+func (r *running) ran(at time.Time) (before []document.Run) {
 	if r.last.IsZero() || at.Before(r.last) || at.Sub(r.last) > r.grace() {
-		if r.span.Runs > 0 {
+		if r.span.Count > 0 {
 			before = append(before, r.span)
 		}
-		r.span = r.begin(at)
+		r.span = document.Run{Check: r.ID, From: at}
 	}
 	r.last, r.span.To = at, at
-	r.span.Runs++
+	r.span.Count++
 	return before
-}
-
-// begin is a time on record that begins at a moment, with no run in it yet.
-func (r *running) begin(at time.Time) document.Beat {
-	return document.Beat{Check: r.ID, Version: r.Version, Every: int64(r.Every / time.Second), From: at, To: at}
 }
 
 // flush records how far each check ran.
 func (e *Engine) flush(ctx context.Context) error {
-	var beats []document.Beat
+	var runs []document.Run
 	for _, r := range e.checks {
-		if r.span.Runs > 0 {
-			beats = append(beats, r.span)
+		if r.span.Count > 0 {
+			runs = append(runs, r.span)
 		}
 	}
 	e.beat = e.cfg.Now()
-	if err := e.tell(ctx, beats); err != nil {
+	if err := e.tell(ctx, runs); err != nil {
 		return err
 	}
 	for _, r := range e.checks {
-		if r.span.Runs > 0 { // the next span continues this one
-			r.span.From, r.span.Runs = r.span.To, 0
+		if r.span.Count > 0 { // the next span continues this one
+			r.span.From, r.span.Count = r.span.To, 0
 		}
 	}
 	return nil
 }
 
-func (e *Engine) tell(ctx context.Context, beats []document.Beat) error {
-	if len(beats) == 0 {
+func (e *Engine) tell(ctx context.Context, runs []document.Run) error {
+	if len(runs) == 0 {
 		return nil
 	}
-	_, err := e.cfg.Kernel.Execute(ctx, &checks.Beat{Beats: beats}, by())
+	_, err := e.cfg.Kernel.Execute(ctx, &checks.Beat{Runs: runs}, by())
 	return err
 }
 

@@ -107,10 +107,8 @@ func (r *Recall) opening(v store.View) error {
 		}
 		r.said(s, at)
 	}
-	beats, err := store.Find[*document.Beat](v, "all", "")
-	for _, b := range beats {
-		r.ran(b)
-	}
+	beat, err := beatOf(v)
+	r.ran(beat)
 	return err
 }
 
@@ -231,7 +229,9 @@ func (r *Recall) erased(h ledger.Header) {
 }
 
 func (r *Recall) ran(b *document.Beat) {
-	r.spans[b.Check] = append(r.spans[b.Check], Span{b.From, b.To})
+	for _, x := range b.Runs {
+		r.spans[x.Check] = append(r.spans[x.Check], Span{x.From, x.To})
+	}
 }
 
 // end is up to when the record of some checks reaches, where their next beats

@@ -55,8 +55,12 @@ func (c *Check) tolerance() time.Duration { return beatEvery + c.grace() }
 // Now tells how each control stands in a view, by id.
 func (p *Programme) Now(v store.View, now time.Time, sees Sight) ([]Standing, error) {
 	rounds := map[string]Round{}
+	beat, err := beatOf(v)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range p.Checks {
-		r, err := c.round(v, now, sees)
+		r, err := c.round(v, beat, now, sees)
 		if err != nil {
 			return nil, err
 		}
@@ -85,14 +89,10 @@ func (p *Programme) Now(v store.View, now time.Time, sees Sight) ([]Standing, er
 	return out, nil
 }
 
-func (c *Check) round(v store.View, now time.Time, sees Sight) (Round, error) {
+func (c *Check) round(v store.View, beat *document.Beat, now time.Time, sees Sight) (Round, error) {
 	r := Round{Check: c, Status: document.StatusNotApplicable}
-	beats, err := store.Find[*document.Beat](v, "check", c.ID)
-	if err != nil {
-		return r, err
-	}
-	if len(beats) > 0 {
-		r.Ran = beats[0].To
+	if run, ok := beat.Of(c.ID); ok {
+		r.Ran = run.To
 	}
 	list, err := store.Find[*document.Status](v, "check", c.ID)
 	if err != nil {

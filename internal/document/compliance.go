@@ -49,26 +49,40 @@ func (s *Status) Within() string { return s.Scope }
 // StatusKey finds the status of a check on a subject under the key "one".
 func StatusKey(check, scope, subject string) string { return check + "+" + scope + "+" + subject }
 
-// Beat says when a check ran, whatever it said: between From and To no run was
-// late. What lies between one beat and the next nobody knows.
+// Beat says when checks ran, whatever they said. There is one; each entry that
+// writes it has the newest of every check.
 type Beat struct {
 	Base
-	Check   string    `json:"check"`
-	Version int       `json:"version"`
-	Every   int64     `json:"every"` // seconds between two runs on time
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	Runs    int64     `json:"runs"`
+	Runs []Run `json:"runs"`
+}
+
+// Run is a time in which a check ran: between From and To no run was late. What
+// lies between one and the next nobody knows.
+type Run struct {
+	Check string    `json:"check"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Count int64     `json:"count"`
 }
 
 // Kind is KindBeat.
 func (*Beat) Kind() Kind { return KindBeat }
 
-// Keys finds the newest beat of a check.
-func (b *Beat) Keys() []Key { return []Key{{"all", ""}, {"check", b.Check}} }
+// Keys finds the beat.
+func (b *Beat) Keys() []Key { return []Key{{"all", ""}} }
 
 // Within is the installation: checks run for all scopes in one round.
 func (*Beat) Within() string { return "" }
+
+// Of gives the newest run of a check, false if there is none.
+func (b *Beat) Of(check string) (Run, bool) {
+	for _, r := range b.Runs {
+		if r.Check == check {
+			return r, true
+		}
+	}
+	return Run{}, false
+}
 
 // Finding states.
 const (

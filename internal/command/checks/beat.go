@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -14,7 +15,7 @@ import (
 // Beat records that checks ran, on time, whatever they said. A period of a check
 // that no beat covers is unknown.
 type Beat struct {
-	Beats []document.Beat // without ids
+	Runs []document.Run
 }
 
 // Action is check.beat.
@@ -25,21 +26,23 @@ func (*Beat) Aim(store.View) (control.Aim, error) {
 	return control.Aim{Target: ledger.Target{Kind: "check"}, Need: authz.System}, nil
 }
 
-// Decide replaces each check's last beat; the ones before are in the ledger.
+// Decide replaces the last run of each check; the ones before are in the ledger.
 func (c *Beat) Decide(v store.View, _ control.By, now time.Time, d *control.Decision) error {
-	for _, b := range c.Beats {
-		if b.To.Before(b.From) || b.To.After(now) {
-			return fault.New(fault.Invalid, "The check %s cannot have run from %s to %s: it is %s.", b.Check, b.From, b.To, now)
-		}
-		last, err := store.Find[*document.Beat](v, "check", b.Check)
-		if err != nil {
-			return err
-		}
-		b.Base = document.Base{ID: document.NewID()}
-		if len(last) > 0 {
-			b.Base = last[0].Base
-		}
-		d.Put(&b)
+	b := &document.Beat{Base: document.Base{ID: document.NewID()}}
+	list, err := store.Find[*document.Beat](v, "all", "")
+	if err != nil {
+		return err
 	}
+	if len(list) > 0 {
+		b = list[0]
+	}
+	for _, r := range c.Runs {
+		if r.To.Before(r.From) || r.To.After(now) {
+			return fault.New(fault.Invalid, "The check %s cannot have run from %s to %s: it is %s.", r.Check, r.From, r.To, now)
+		}
+		b.Runs = slices.DeleteFunc(b.Runs, func(old document.Run) bool { return old.Check == r.Check })
+		b.Runs = append(b.Runs, r)
+	}
+	d.Put(b)
 	return nil
 }
