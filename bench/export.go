@@ -65,7 +65,7 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 
 	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: time.Now}
-	if cfg.Programme, err = builtin.Programme(); err != nil {
+	if cfg.Programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		return x, err
 	}
 	if err := sign(&cfg, filepath.Dir(file)); err != nil {

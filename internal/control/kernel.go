@@ -259,40 +259,72 @@ func (k *Kernel) explain(err error, commands int) error {
 // decide runs one command against the batch. refused is for its caller alone;
 // err is a storage error and fails the batch.
 func (k *Kernel) decide(b store.Batch, p *pending, m moment) (seq int64, refused, err error) {
-	v := &watched{View: b}
-	aim, refused := p.cmd.Aim(v)
-	if refused != nil {
-		return 0, refused, v.failed
-	}
-	if p.by.Actor.Roles, err = authz.RolesOf(b, p.by.account(), aim.On.Team); err != nil {
-		return 0, nil, err
-	}
-	if refused, err = k.authorize(b, p, aim); err != nil {
-		return 0, nil, err
-	}
-	if refused != nil {
-		return 0, refused, k.deny(b, p, aim, refused, m)
-	}
-	if refused = expected(v, p.by.Expect); refused != nil {
-		return 0, refused, v.failed
-	}
-	d := &Decision{Outcome: ledger.OK}
-	if refused = p.cmd.Decide(v, p.by, m.now, d); refused == nil {
-		refused = d.check(aim.Scope)
-	}
-	if refused == nil && d.LoggedIn != nil {
-		refused = p.logIn(v, d.LoggedIn, aim.On.Team)
-	}
-	switch kind := fault.Of(refused); {
-	case v.failed != nil:
-		return 0, nil, v.failed
-	case refused == nil:
-		seq, err = k.append(b, p, aim, d, m.now)
+	j := k.judge(b, p, m.now)
+	switch {
+	case j.err != nil:
+		return 0, nil, j.err
+	case j.refused == nil:
+		seq, err = k.append(b, p, j.aim, j.decision, m.now)
 		return seq, nil, err
-	case kind == fault.Forbidden || kind == fault.Unauthenticated:
-		return 0, refused, k.deny(b, p, aim, refused, m)
+	case j.denied:
+		return 0, j.refused, k.deny(b, p, j.aim, j.refused, m)
 	}
-	return 0, refused, nil
+	return 0, j.refused, nil
+}
+
+// judgement is what becomes of a command.
+type judgement struct {
+	aim      Aim
+	decision *Decision
+	refused  error // what its caller is told; nil if it may happen
+	denied   bool  // the refusal is one that belongs on record
+	err      error // of the storage
+}
+
+// judge decides one command and writes nothing.
+func (k *Kernel) judge(from store.View, p *pending, now time.Time) (j judgement) {
+	v := &watched{View: from}
+	if j.aim, j.refused = p.cmd.Aim(v); j.refused != nil {
+		j.err = v.failed
+		return j
+	}
+	if p.by.Actor.Roles, j.err = authz.RolesOf(from, p.by.account(), j.aim.On.Team); j.err != nil {
+		return j
+	}
+	if j.refused, j.err = k.authorize(from, p, j.aim); j.err != nil || j.refused != nil {
+		j.denied = true
+		return j
+	}
+	if j.refused = expected(v, p.by.Expect); j.refused != nil {
+		j.err = v.failed
+		return j
+	}
+	j.decision = &Decision{Outcome: ledger.OK}
+	if j.refused = p.cmd.Decide(v, p.by, now, j.decision); j.refused == nil {
+		j.refused = j.decision.check(j.aim.Scope)
+	}
+	if j.refused == nil && j.decision.LoggedIn != nil {
+		j.refused = p.logIn(v, j.decision.LoggedIn, j.aim.On.Team)
+	}
+	kind := fault.Of(j.refused)
+	j.denied = kind == fault.Forbidden || kind == fault.Unauthenticated
+	j.err = v.failed
+	return j
+}
+
+// Rehearse tells how a command of somebody would be answered now: by the same
+// decision on the same state, of which nothing is written, no denial either. It
+// is for the platform's own attempts, where a real one would be in somebody
+// else's name; it is no way to ask before acting.
+func (k *Kernel) Rehearse(ctx context.Context, cmd Command, by By) error {
+	var j judgement
+	if err := k.cfg.Store.Read(ctx, func(v store.View) error {
+		j = k.judge(v, &pending{cmd: cmd, by: by}, k.cfg.Now())
+		return j.err
+	}); err != nil {
+		return err
+	}
+	return j.refused
 }
 
 // logInAction is the one action that makes an account of somebody anonymous.

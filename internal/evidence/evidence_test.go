@@ -75,7 +75,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
-	if l.programme, err = builtin.Programme(); err != nil {
+	if l.programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		t.Fatal(err)
 	}
 	l.exporter = evidence.New(evidence.Config{

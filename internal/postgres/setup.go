@@ -44,7 +44,7 @@ func Connect(ctx context.Context, d Dialer, a *document.Addon, caPEM, user, data
 		if err != nil {
 			return nil, err
 		}
-		return asConn(c), nil
+		return AsConn(c), nil
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -135,8 +135,8 @@ func ReadStats(ctx context.Context, d Dialer, a *document.Addon, caPEM string, p
 	return s, nil
 }
 
-// asConn gives a stream the methods of a net.Conn.
-func asConn(c io.ReadWriteCloser) net.Conn {
+// AsConn gives a stream the methods of a net.Conn.
+func AsConn(c io.ReadWriteCloser) net.Conn {
 	if conn, ok := c.(net.Conn); ok {
 		return conn
 	}

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,13 +39,16 @@ type Config struct {
 	Kernel *control.Kernel
 	Driver driver.Driver
 	Log    *slog.Logger
-	// Every is how often each space is attacked (default 1 h).
+	// Every is how often each space is attacked (default Every).
 	Every time.Duration
 	// Pause is how long somebody who had a space attacked must wait until it is
 	// attacked again because somebody asks (default 1 min).
 	Pause time.Duration
 	Now   func() time.Time
 }
+
+// Every is how often each space is attacked unless it is told otherwise.
+const Every = time.Hour
 
 // Prober makes attempts. Safe for concurrent use; one run at a time.
 type Prober struct {
@@ -58,7 +62,7 @@ type Prober struct {
 // New returns a prober.
 func New(cfg Config) *Prober {
 	if cfg.Every == 0 {
-		cfg.Every = time.Hour
+		cfg.Every = Every
 	}
 	if cfg.Pause == 0 {
 		cfg.Pause = time.Minute
@@ -87,12 +91,13 @@ func (p *Prober) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one space that cannot be tried does not keep others from it
 	for _, s := range list {
 		if err := p.attack(ctx, s); err != nil {
-			return err
+			failed = append(failed, fmt.Errorf("attempts at space %s: %w", s.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func (p *Prober) spaces(ctx context.Context) (list []*document.Space, err error) {
@@ -104,11 +109,31 @@ func (p *Prober) spaces(ctx context.Context) (list []*document.Space, err error)
 	return list, err
 }
 
-// target is something in the attacked space that listens.
+// Target is something in a space that others must not reach.
+type Target struct {
+	Formation string
+	Kind      string // Dyno or Database
+	Name      string
+	Port      int
+	Since     time.Time // when it was last told to be there
+}
+
+// Kinds of targets.
+const (
+	Dyno     = "dyno"
+	Database = "database"
+)
+
+// Attempt is what attempts at it are recorded as.
+func (t Target) Attempt() string { return "reach another space's " + t.Kind }
+
+// At is where they are aimed, for people.
+func (t Target) At() string { return fmt.Sprintf("%s, TCP port %d", t.Name, t.Port) }
+
+// target is one that is up.
 type target struct {
-	name    string // of the formation
+	Target
 	address string
-	port    int
 }
 
 // Attack tries to reach everything that listens in a space from every other
@@ -193,7 +218,7 @@ type result struct {
 // of others, are one attempt: it is refused if each of them was.
 func add(found map[attempt]result, origin string, targets []target, answers []string) {
 	for i, t := range targets {
-		a := attempt{origin, "reach another space's " + kind(t), fmt.Sprintf("%s, TCP port %d", t.name, t.port)}
+		a := attempt{origin, t.Attempt(), t.At()}
 		r := found[a]
 		found[a] = result{r.open || answers[i] == "open", r.count + 1}
 	}
@@ -203,7 +228,7 @@ func add(found map[attempt]result, origin string, targets []target, answers []st
 func (p *Prober) alarm(from *document.Space, targets []target, answers []string) {
 	for i, t := range targets {
 		if answers[i] == "open" {
-			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.Name, "target", t.name, "port", t.port)
+			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.Name, "target", t.Name, "port", t.Port)
 		}
 	}
 }
@@ -213,7 +238,7 @@ func (p *Prober) targets(ctx context.Context, space string) (list []target, imag
 	if err != nil {
 		return nil, "", err
 	}
-	listens := map[string]target{}
+	var listens []Target
 	if err := p.cfg.Store.Read(ctx, func(v store.View) error {
 		images, err := store.Find[*document.Image](v, "name", "base")
 		if err != nil {
@@ -223,47 +248,48 @@ func (p *Prober) targets(ctx context.Context, space string) (list []target, imag
 			return fault.New(fault.Unavailable, "The base image is not there yet.")
 		}
 		image = images[0].Digest
-		return p.listening(v, space, listens)
+		listens, err = Listening(v, space)
+		return err
 	}); err != nil {
 		return nil, "", err
 	}
 	for _, i := range o.Instances {
-		t, ok := listens[i.Formation]
-		if !ok || i.State != driver.Up || i.Address == "" {
-			continue
+		n := slices.IndexFunc(listens, func(t Target) bool { return t.Formation == i.Formation })
+		if n >= 0 && i.State == driver.Up && i.Address != "" {
+			list = append(list, target{listens[n], i.Address})
 		}
-		t.address = i.Address
-		list = append(list, t)
 	}
 	return list, image, nil
 }
 
-// listening names what listens in a space, by formation.
-func (p *Prober) listening(v store.View, space string, into map[string]target) error {
+// Listening lists what has to listen in a space, by the state.
+func Listening(v store.View, space string) (out []Target, err error) {
 	apps, err := store.Find[*document.App](v, "space", space)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, a := range apps {
 		formations, err := store.Find[*document.Formation](v, "app", a.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, f := range formations {
-			if f.Type == "web" {
-				into[f.ID] = target{name: a.Name + " web dyno", port: 5000}
+			if f.Type == "web" && f.Quantity > 0 {
+				out = append(out, Target{f.ID, Dyno, a.Name + " web dyno", 5000, f.UpdatedAt})
 			}
 		}
 	}
 	addons, err := store.Find[*document.Addon](v, "space", space)
 	for _, a := range addons {
-		into[a.ID] = target{name: "database " + a.Name, port: 5432}
+		if a.State == document.AddonProvisioned {
+			out = append(out, Target{a.ID, Database, "database " + a.Name, 5432, a.UpdatedAt})
+		}
 	}
-	return err
+	return out, err
 }
 
 // reachable is what a process in any space may reach: its own resolver.
-var reachable = target{"resolver", "169.254.1.1", 53}
+var reachable = target{Target{Name: "resolver", Port: 53}, "169.254.1.1"}
 
 // script tries each "address port" on its input and says open or closed.
 const script = `while read -r address port; do
@@ -289,7 +315,7 @@ func (p *Prober) try(ctx context.Context, from, image string, targets []target) 
 	defer session.Close()
 	var in bytes.Buffer
 	for _, t := range append([]target{reachable}, targets...) {
-		fmt.Fprintf(&in, "%s %d\n", t.address, t.port)
+		fmt.Fprintf(&in, "%s %d\n", t.address, t.Port)
 	}
 	if _, err := io.Copy(session, &in); err != nil {
 		return nil, err
@@ -333,11 +359,4 @@ func (p *Prober) record(ctx context.Context, space string, found map[attempt]res
 		}
 	}
 	return nil
-}
-
-func kind(t target) string {
-	if strings.HasPrefix(t.name, "database") {
-		return "database"
-	}
-	return "dyno"
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io/fs"
 	"os"
 	"time"
 
@@ -11,14 +12,15 @@ import (
 
 // newProgramme is the program's, with the operator's own catalogue if there is
 // a directory of one.
-func newProgramme(own string) (*compliance.Programme, error) {
-	if own == "" {
-		return builtin.Programme()
+func newProgramme(p *parts) (*compliance.Programme, error) {
+	var own []fs.FS
+	if dir := p.cfg.Catalogue; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, fault.New(fault.Invalid, "catalogue: %q is not a directory", dir)
+		}
+		own = append(own, os.DirFS(dir))
 	}
-	if info, err := os.Stat(own); err != nil || !info.IsDir() {
-		return nil, fault.New(fault.Invalid, "catalogue: %q is not a directory", own)
-	}
-	return builtin.Programme(os.DirFS(own))
+	return builtin.Programme(builtin.Reach{Attempts: newAttempts(p)}, own...)
 }
 
 // newCompliance runs the programme's checks.

@@ -39,6 +39,10 @@ type Config struct {
 	// EdgePort is the port that the edge serves apps on, for the URLs shown;
 	// default 443.
 	EdgePort int `json:"edge_port"`
+	// EdgeHTTPS and EdgeHTTP are the addresses of the edge, as the engine has
+	// them: there the platform tries what must be refused. "" = none.
+	EdgeHTTPS string `json:"-"`
+	EdgeHTTP  string `json:"-"`
 	// MasterKeyFrom is "file" (the default) or "passphrase": then the master key
 	// is derived from a passphrase and the salt in Data/secrets/master.salt, and
 	// nothing starts without the passphrase. It is read from the service's

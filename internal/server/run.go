@@ -181,7 +181,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
 	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now})
-	if p.programme, err = newProgramme(p.cfg.Catalogue); err != nil {
+	if p.programme, err = newProgramme(p); err != nil {
 		return err
 	}
 	p.deploys, err = newDeploys(p)

@@ -48,7 +48,7 @@ func newLab(t *testing.T) *lab {
 	})
 	must(t, err)
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
-	controls, err := builtin.Programme()
+	controls, err := builtin.Programme(builtin.Reach{})
 	must(t, err)
 	l.exporter = evidence.New(evidence.Config{
 		Programme: controls,

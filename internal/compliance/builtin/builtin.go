@@ -7,18 +7,26 @@ package builtin
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/attempt"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 )
 
+// Reach is what the checks reach out to besides the state. Without it they are
+// there by name, for those who read what checks said, and cannot run.
+type Reach struct {
+	Attempts attempt.Config
+}
+
 // Programme brings both together. own are an installation's own controls and
 // frameworks, in the folders controls and frameworks.
-func Programme(own ...fs.FS) (*compliance.Programme, error) {
+func Programme(r Reach, own ...fs.FS) (*compliance.Programme, error) {
 	c, err := compliance.Load(catalog.Files, append([]fs.FS{catalog.Files}, own...)...)
 	if err != nil {
 		return nil, err
 	}
-	return compliance.Join(c, state.All())
+	return compliance.Join(c, slices.Concat(state.All(), attempt.All(r.Attempts)))
 }

@@ -5,7 +5,7 @@ import "testing"
 // TestProgramme: the catalogue that the program carries names exactly the checks
 // that there are, and plans none of them.
 func TestProgramme(t *testing.T) {
-	p, err := Programme()
+	p, err := Programme(Reach{})
 	if err != nil {
 		t.Fatal(err)
 	}
