@@ -1,5 +1,6 @@
 // Package probe tries what must not work and puts on record that it did not:
-// so far, reaching the dynos and databases of one space from every other.
+// so far, reaching the dynos and databases of one space from every other and from
+// where the platform builds.
 //
 // Invariants: an attempt is made by a real process in a real container of the
 // other space; it counts only if the same process shows in the same run that it
@@ -39,6 +40,9 @@ type Config struct {
 	Kernel *control.Kernel
 	Driver driver.Driver
 	Log    *slog.Logger
+	// Builds is the id of the space in which the platform builds: what nobody
+	// has approved yet runs there. "" = there is none.
+	Builds string
 	// Every is how often each space is attacked (default Every).
 	Every time.Duration
 	// Pause is how long somebody who had a space attacked must wait until it is
@@ -178,32 +182,46 @@ func (p *Prober) attack(ctx context.Context, space *document.Space) error {
 	if err != nil || len(targets) == 0 {
 		return err
 	}
-	others, err := p.spaces(ctx)
+	from, err := p.origins(ctx, space)
 	if err != nil {
 		return err
 	}
 	found := map[attempt]result{}
-	for _, from := range others {
-		if from.ID == space.ID {
-			continue
-		}
-		answers, err := p.try(ctx, from.ID, image, targets)
+	for _, o := range from {
+		answers, err := p.try(ctx, o.space, image, targets)
 		if err != nil {
-			return fmt.Errorf("attempts from space %s: %w", from.Name, err)
+			return fmt.Errorf("attempts from %s: %w", o.name, err)
 		}
-		add(found, origin(from, space), targets, answers)
-		p.alarm(from, targets, answers)
+		add(found, o.told, targets, answers)
+		p.alarm(o, targets, answers)
 	}
 	return p.record(ctx, space.ID, found)
 }
 
-// origin says where attempts came from, to those who may read the attacked
-// space's ledger: what other teams call their spaces is not for them.
-func origin(from, attacked *document.Space) string {
-	if from.Team == attacked.Team {
-		return "a dyno in space " + from.Name
+// origin is a space that attempts come from.
+type origin struct {
+	space, name string
+	// told is what those who may read the attacked space's ledger are told of
+	// it: what other teams call their spaces is not for them.
+	told string
+}
+
+// origins are all spaces but the attacked one, and that of builds.
+func (p *Prober) origins(ctx context.Context, attacked *document.Space) (out []origin, err error) {
+	all, err := p.spaces(ctx)
+	for _, s := range all {
+		switch {
+		case s.ID == attacked.ID:
+		case s.Team == attacked.Team:
+			out = append(out, origin{s.ID, s.Name, "a dyno in space " + s.Name})
+		default:
+			out = append(out, origin{s.ID, s.Name, "a dyno in another team's space"})
+		}
 	}
-	return "a dyno in another team's space"
+	if p.cfg.Builds != "" {
+		out = append(out, origin{p.cfg.Builds, "builds", "a container of the platform's builds"})
+	}
+	return out, err
 }
 
 // attempt is what has a result of its own on record.
@@ -216,19 +234,19 @@ type result struct {
 
 // add counts one space's answers. Several dynos of a kind, and several spaces
 // of others, are one attempt: it is refused if each of them was.
-func add(found map[attempt]result, origin string, targets []target, answers []string) {
+func add(found map[attempt]result, from string, targets []target, answers []string) {
 	for i, t := range targets {
-		a := attempt{origin, t.Attempt(), t.At()}
+		a := attempt{from, t.Attempt(), t.At()}
 		r := found[a]
 		found[a] = result{r.open || answers[i] == "open", r.count + 1}
 	}
 }
 
 // alarm tells the operator what the record does not: which space it was.
-func (p *Prober) alarm(from *document.Space, targets []target, answers []string) {
+func (p *Prober) alarm(from origin, targets []target, answers []string) {
 	for i, t := range targets {
 		if answers[i] == "open" {
-			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.Name, "target", t.Name, "port", t.Port)
+			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.name, "target", t.Name, "port", t.Port)
 		}
 	}
 }

@@ -86,7 +86,8 @@ func lab(t *testing.T) (*commandtest.World, *engine, *probe.Prober) {
 		t.Fatal(err)
 	}
 	w.Do(&installation.RecordImage{Image: document.Image{Name: "base", Digest: digest}}, commandtest.Platform)
-	for _, name := range []string{"ward", "attic", "annex"} {
+	w.IDs["space:builds"] = document.NewScope()
+	for _, name := range []string{"ward", "attic", "annex", "builds"} {
 		if err := e.EnsureSpace(ctx, driver.Space{ID: w.IDs["space:"+name], Name: name}); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +115,7 @@ func lab(t *testing.T) (*commandtest.World, *engine, *probe.Prober) {
 			}
 		}
 	}
-	p := probe.New(probe.Config{Store: w.Store, Kernel: w.Kernel, Driver: e, Log: slog.New(slog.DiscardHandler), Now: w.Now})
+	p := probe.New(probe.Config{Store: w.Store, Kernel: w.Kernel, Driver: e, Builds: w.IDs["space:builds"], Log: slog.New(slog.DiscardHandler), Now: w.Now})
 	return w, e, p
 }
 
@@ -134,6 +135,7 @@ func TestAttack(t *testing.T) {
 	// A port at which nothing listens would be closed to everybody: it is not
 	// tried. What other teams call their spaces is not told.
 	want := []string{
+		"reach another space's dyno, from a container of the platform's builds, at clinic web dyno, TCP port 5000: refused true, 2 times",
 		"reach another space's dyno, from a dyno in another team's space, at clinic web dyno, TCP port 5000: refused true, 2 times",
 		"reach another space's dyno, from a dyno in space annex, at clinic web dyno, TCP port 5000: refused true, 2 times",
 	}
@@ -149,8 +151,10 @@ func TestAttack(t *testing.T) {
 	if err := p.Attack(t.Context(), w.IDs["space:ward"]); err != nil {
 		t.Fatal(err)
 	}
-	want[0] = strings.Replace(want[0], "2 times", "4 times", 1)
-	want[1] = strings.Replace(want[1], "refused true, 2 times", "refused false, 4 times", 1)
+	for i := range want {
+		want[i] = strings.Replace(want[i], "2 times", "4 times", 1)
+	}
+	want[2] = strings.Replace(want[2], "refused true", "refused false", 1)
 	if diff := cmp.Diff(want, recorded(w)); diff != "" {
 		t.Errorf("with a hole (-want +got):\n%s", diff)
 	}
@@ -176,10 +180,10 @@ func TestAttackNotTooOften(t *testing.T) {
 		want    fault.Kind
 		started int // tasks, in all
 	}{
-		{0, ward, "", 2},
-		{59 * time.Second, ward, fault.TooMany, 2},
-		{0, w.IDs["space:attic"], "", 2}, // another space; nothing listens in it
-		{time.Second, ward, "", 4},
+		{0, ward, "", 3},
+		{59 * time.Second, ward, fault.TooMany, 3},
+		{0, w.IDs["space:attic"], "", 3}, // another space; nothing listens in it
+		{time.Second, ward, "", 6},
 	} {
 		w.Pass(c.wait)
 		if err := p.Attack(t.Context(), c.space); fault.Of(err) != c.want {

@@ -53,10 +53,9 @@ func public() []netip.Prefix {
 
 // buildSpace is the network that builds use. It reaches ports 443 and 53 of
 // public addresses, and of private ones what builds need by the configuration;
-// nothing of the installation. Its id follows from the installation's.
+// nothing of the installation.
 func (d *deploys) buildSpace(ctx context.Context) driver.Space {
-	id := uuid.NewSHA1(uuid.MustParse(d.p.installation.ID), []byte("builds")).String()
-	s := driver.Space{ID: id, Name: "builds", Trusted: []string{}}
+	s := driver.Space{ID: buildSpaceID(d.p.installation.ID), Name: "builds", Trusted: []string{}}
 	for _, p := range public() {
 		s.Outbound = append(
 			s.Outbound, driver.Outbound{CIDR: p.String(), Protocol: "tcp", FromPort: 443, ToPort: 443},
@@ -67,6 +66,11 @@ func (d *deploys) buildSpace(ctx context.Context) driver.Space {
 		s.Outbound = append(s.Outbound, driver.Outbound{CIDR: e.Addr().String() + "/32", Protocol: "any", FromPort: int(e.Port()), ToPort: int(e.Port())})
 	}
 	return s
+}
+
+// buildSpaceID follows from the installation's id.
+func buildSpaceID(installation string) string {
+	return uuid.NewSHA1(uuid.MustParse(installation), []byte("builds")).String()
 }
 
 // needed are the addresses that builds need wherever they are: the host's

@@ -180,7 +180,9 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 	p.loop = reconcile.New(reconcile.Config{
 		Processes: p.processes, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now,
 	})
-	p.prober = probe.New(probe.Config{Store: p.store, Kernel: p.kernel, Driver: p.driver, Log: p.log, Now: time.Now})
+	p.prober = probe.New(probe.Config{
+		Store: p.store, Kernel: p.kernel, Driver: p.driver, Builds: buildSpaceID(p.installation.ID), Log: p.log, Now: time.Now,
+	})
 	if p.programme, err = newProgramme(p); err != nil {
 		return err
 	}
