@@ -155,6 +155,11 @@ var contracts = []contract{
 		noStd: append(slices.Clone(noIO), "context"),
 		why:   "such a check is a pure function of the state, so that any past moment can be checked again",
 	},
+	{
+		who:   []string{"internal/compliance/attempt"},
+		never: append(slices.Clone(engines), "internal/api", "internal/server", "internal/store/sqlite", "internal/reconcile", "internal/operation"),
+		why:   "an attempt meets the platform as a stranger does; what it reaches out to it is given",
+	},
 
 	// Engines drive what runs and know nothing of why.
 	{
