@@ -63,6 +63,7 @@ type parts struct {
 	prober       *probe.Prober
 	programme    *compliance.Programme
 	noteSigner   note.Signer
+	certificate  []byte // that the API shows, DER
 }
 
 // Run serves until ctx ends. It refuses to serve a ledger that is damaged, that
@@ -302,6 +303,7 @@ func (p *parts) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the API's certificate: %w", err)
 	}
+	p.certificate = pair.Certificate[0]
 	return &tls.Config{
 		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
 		CipherSuites: ciphers.TLS12(),

@@ -37,7 +37,7 @@ type Client struct {
 }
 
 // agent is what the ledger has of the client of attempts.
-const agent = "strongroom attempts"
+const agent = "strongroom-attempts"
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10

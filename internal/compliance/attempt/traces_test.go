@@ -37,7 +37,7 @@ func TestTraces(t *testing.T) {
 	stage := l.stage()
 	own := []string{stage.Member.ID, stage.Admin.ID, stage.Suspended.ID}
 	for _, e := range first {
-		if e.Via == ledger.ViaAPI && (e.Actor.UserAgent != "strongroom attempts" || !strings.HasPrefix(e.Reason, "the platform's own attempt: ")) {
+		if e.Via == ledger.ViaAPI && (e.Actor.UserAgent != "strongroom-attempts" || !strings.HasPrefix(e.Reason, "the platform's own attempt: ")) {
 			t.Errorf("nobody would know what this is: %s, by %q for %q", e, e.Actor.UserAgent, e.Reason)
 		}
 		if e.Actor.Kind == ledger.AccountActor && !slices.Contains(own, e.Actor.ID) {
