@@ -146,7 +146,8 @@ func TestClosedDoors(t *testing.T) {
 	} {
 		l.config.Doors = func(context.Context) ([]attempt.Door, error) {
 			return []attempt.Door{
-				{Subject: "site", Name: "A site", Dial: dial}, {Subject: "http", Name: "A port", Dial: dial, Redirects: true},
+				{Subject: "site", Name: "A site", Dial: dial},
+				{Subject: "http", Name: "A port", Dial: dial, Redirects: true},
 				{Subject: "database", Name: "A database", Dial: dial, Database: true},
 			}, nil
 		}
