@@ -37,11 +37,15 @@ func TestControls(t *testing.T) {
 	s.fails(1, "There are: [hipaa-security", "controls", "--framework", "none")
 	explained := s.ok("controls:explain", "approvals.second-person")
 	for _, words := range []string{
-		"approvals.second-person  FAIL", "Not yet there attempt.self-approval", "asks for no approval", "If it fails: ", "see entries [",
+		"approvals.second-person  FAIL", "Check attempt.self-approval, version 1: pass", "asks for no approval", "If it fails: ", "see entries [",
 	} {
 		if !strings.Contains(explained, words) {
 			t.Errorf("explain without %q:\n%s", words, explained)
 		}
+	}
+
+	if out := s.ok("controls:explain", "ledger.retention"); !strings.Contains(out, "Not yet there state.retention") {
+		t.Errorf("explain what is planned:\n%s", out)
 	}
 
 	var findings []struct{ ID, Check string }
@@ -63,7 +67,7 @@ func TestControls(t *testing.T) {
 	}
 
 	s.ok("policy", "--team", "care", "--approvals", "1")
-	await("not yet proven  approvals.second-person", "controls")
+	await("pass            approvals.second-person", "controls")
 	if out := s.ok("findings"); strings.Contains(out, id) {
 		t.Errorf("mended, and still there:\n%s", out)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance/attempt"
@@ -87,8 +88,8 @@ func (p *parts) doors(ctx context.Context) (out []attempt.Door, err error) {
 			if err != nil {
 				return err
 			}
-			if len(domains) > 0 {
-				out = append(out, p.edgeDoors(s, domains[0].Hostname)...)
+			if i := slices.IndexFunc(domains, func(d *document.Domain) bool { return d.Default }); i >= 0 {
+				out = append(out, p.edgeDoors(s, domains[i].Hostname)...)
 			}
 			addons, err := store.Find[*document.Addon](v, "space", s.ID)
 			if err != nil {

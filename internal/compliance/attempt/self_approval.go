@@ -94,17 +94,18 @@ func (c *caller) ownReleases(ctx context.Context) (out []compliance.Result, err 
 		}
 		author := control.By{Actor: ledger.Actor{Kind: ledger.AccountActor, ID: r.By, Email: r.ByEmail}, Via: ledger.ViaProbe}
 		err := c.Rehearse(ctx, &releases.Approve{App: a.ID, Identity: r.ID}, author)
-		kind := fault.Of(err)
-		if err != nil && kind != fault.Forbidden && kind != fault.Conflict && kind != fault.NotFound {
-			return nil, err
-		}
 		t := &trial{}
-		said := fault.Message(err)
-		if err == nil {
-			said = "it would go through"
+		switch kind := fault.Of(err); kind {
+		case fault.Forbidden, fault.NotFound, fault.Unauthenticated: // who left the team finds no such app
+			t.tried(true, "%s pushed v%d of %s and, asked without writing, approves it: %s", r.ByEmail, r.Version, a.Name, fault.Message(err))
+		case fault.Conflict: // it does not wait any more, which is said after all that forbids it
+			t.tried(false, "%s pushed v%d of %s and, asked without writing, could approve it if it waited.", r.ByEmail, r.Version, a.Name)
+		default:
+			if err != nil {
+				return nil, err
+			}
+			t.tried(false, "%s pushed v%d of %s and, asked without writing, approves it: it would go through.", r.ByEmail, r.Version, a.Name)
 		}
-		// Who is gone from the team is not told that there is such an app.
-		t.tried(kind == fault.Forbidden || kind == fault.NotFound, "%s pushed v%d of %s and, asked without writing, approves it: %s", r.ByEmail, r.Version, a.Name, said)
 		out = append(out, t.result().Of(a.Space, a.ID, a.Name))
 	}
 	return out, nil
