@@ -110,7 +110,7 @@ var Definitions = []Definition{
 		Covers: "every entry in the period of the actions listed in reports/index.json, whatever its outcome",
 		Actions: []string{
 			"account.create", "account.suspend", "team.create", "role.grant", "role.revoke", "policy.update",
-			"request.grant", "request.refuse", "collaborator.add", "collaborator.remove",
+			"request.grant", "request.refuse", "collaborator.add", "collaborator.remove", "attempt.stage",
 		},
 		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
 			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
