@@ -68,7 +68,7 @@ func TestAttemptsAtOwnAPI(t *testing.T) {
 	w, p := served(t)
 	for id, subject := range map[string]string{
 		"attempt.revoked-token": "", "attempt.suspended-account": "", "attempt.member-forbidden": "", "attempt.self-approval": "",
-		"attempt.stranger": w.IDs["team:care"], "attempt.plaintext": "api", "attempt.tls-version": "api",
+		"attempt.stranger": w.IDs["team:care"], "attempt.refusal-on-record": "", "attempt.plaintext": "api", "attempt.tls-version": "api",
 	} {
 		if id == "attempt.plaintext" || id == "attempt.tls-version" {
 			p.cfg.EdgeHTTPS, p.cfg.EdgeHTTP = "", "" // what listens on this host's ports is none of the test's

@@ -52,7 +52,7 @@ func All(c Config) []*compliance.Check {
 	list := []*compliance.Check{
 		otherSpaceDyno, otherSpaceDatabase,
 		plaintext(c), tlsVersion(c), databasePlaintext(c),
-		revokedToken(c), suspendedAccount(c), stranger(c), memberForbidden(c), selfApproval(c),
+		revokedToken(c), suspendedAccount(c), stranger(c), memberForbidden(c), selfApproval(c), refusalOnRecord(c),
 		volumeWithoutKey(c), tamperedLedger(c),
 	}
 	for _, x := range list {

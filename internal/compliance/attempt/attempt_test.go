@@ -6,8 +6,10 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance/attempt"
@@ -21,6 +23,7 @@ type mutation struct {
 	check   string
 	subject string // key of World.IDs, or the subject itself
 	tells   string // what the failure says
+	now     time.Time
 	before  func(l *lab)
 	breaks  func(l *lab)
 	mends   func(l *lab)
@@ -143,6 +146,22 @@ var mutations = []mutation{
 		mends: func(l *lab) { l.config.Rehearse = l.Kernel.Rehearse },
 	},
 	{
+		check: "attempt.refusal-on-record", subject: "", tells: "NOT ON RECORD", now: commandtest.Noon,
+		breaks: func(l *lab) { // it is refused, and nobody wrote it down
+			l.Pass(2 * time.Minute)
+			l.meddle = func(r attempt.Request) *attempt.Answer {
+				if r.Method == "DELETE" {
+					return &attempt.Answer{Status: 403}
+				}
+				return nil
+			}
+		},
+		mends: func(l *lab) {
+			unmeddled(l)
+			l.Pass(2 * time.Minute)
+		},
+	},
+	{
 		check: "attempt.volume-without-key", subject: "", tells: "With its key taken away it was read: the file was there.",
 		breaks: func(l *lab) { l.keep = true },
 		mends:  func(l *lab) { l.keep = false },
@@ -169,7 +188,7 @@ func TestMutations(t *testing.T) {
 	for _, m := range mutations {
 		tested[m.check] = true
 		t.Run(m.check+" "+m.subject, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabAt(t, m.now)
 			subject := m.subject
 			if id, ok := l.IDs[subject]; ok {
 				subject = id

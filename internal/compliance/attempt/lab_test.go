@@ -44,9 +44,12 @@ type lab struct {
 	session string                                // what the database answers to a session without TLS
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *lab { return newLabAt(t, time.Time{}) }
+
+// newLabAt has the clock stand still, unless it is the wall's.
+func newLabAt(t *testing.T, now time.Time) *lab {
 	t.Helper()
-	l := &lab{World: commandtest.New(t, time.Time{}), oldest: tls.VersionTLS12}
+	l := &lab{World: commandtest.New(t, now), oldest: tls.VersionTLS12}
 	log := slog.New(slog.DiscardHandler)
 	handler, err := api.New(api.Config{Store: l.Store, Kernel: l.Kernel, Log: log, Site: view.Site{API: "https://localhost"}, Now: l.Now})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // atAPI are the checks that ask the API.
-var atAPI = []string{"attempt.revoked-token", "attempt.suspended-account", "attempt.stranger", "attempt.member-forbidden", "attempt.self-approval"}
+var atAPI = []string{"attempt.revoked-token", "attempt.suspended-account", "attempt.stranger", "attempt.member-forbidden", "attempt.self-approval", "attempt.refusal-on-record"}
 
 // TestTraces: what attempts leave behind is little, says what it is, and changes
 // the stage only.
