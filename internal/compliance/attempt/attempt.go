@@ -13,6 +13,7 @@ package attempt
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -96,5 +97,5 @@ func (t *trial) result() compliance.Result {
 // provesNothing is the answer where the same thing done rightly did not work
 // either.
 func provesNothing(format string, args ...any) error {
-	return fault.New(fault.Unavailable, "The attempt would prove nothing: %s", fmt.Sprintf(format, args...))
+	return fault.New(fault.Unavailable, "The attempt would prove nothing: %s", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }

@@ -162,7 +162,7 @@ var mutations = []mutation{
 		},
 	},
 	{
-		check: "attempt.volume-without-key", subject: "", tells: "With its key taken away it was read: the file was there.",
+		check: "attempt.volume-without-key", subject: "", tells: "reading it was answered with: the file was there.",
 		breaks: func(l *lab) { l.keep = true },
 		mends:  func(l *lab) { l.keep = false },
 	},

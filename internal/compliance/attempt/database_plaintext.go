@@ -65,9 +65,9 @@ func beginInTheClear(ctx context.Context, d Door, t *trial) error {
 	case kind == 'E' && code != refusedEntry:
 		return provesNothing("%s answered with the error %s, which says nothing of TLS.", d.Name, code)
 	case kind == 'E':
-		t.tried(true, "A session without TLS, %s refused it before it asked for a password: SQLSTATE %s.", d.Name, code)
+		t.tried(true, "%s, asked for a session without TLS, refused it before it asked for a password: SQLSTATE %s.", d.Name, code)
 	default:
-		t.tried(false, "A session without TLS, %s went on with it (message %q).", d.Name, kind)
+		t.tried(false, "%s, asked for a session without TLS, went on with it (message %q).", d.Name, kind)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func askInTheClear(ctx context.Context, d Door, t *trial) error {
 	}
 	defer conn.Close()
 	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n", d.Host, agent); err != nil {
-		t.tried(true, "Asked for GET / without TLS, %s: %s.", d.Name, ending(err))
+		t.tried(true, "%s, asked for GET / without TLS: %s.", d.Name, ending(err))
 		return nil
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswer)), nil)
@@ -44,7 +44,7 @@ func askInTheClear(ctx context.Context, d Door, t *trial) error {
 		if d.Redirects {
 			return provesNothing("%s does not answer this host. %s", d.Name, d.Hint)
 		}
-		t.tried(true, "Asked for GET / without TLS, %s answered nothing that is HTTP.", d.Name)
+		t.tried(true, "%s, asked for GET / without TLS, answered nothing that is HTTP.", d.Name)
 		return nil
 	}
 	defer answer.Body.Close()
@@ -52,6 +52,6 @@ func askInTheClear(ctx context.Context, d Door, t *trial) error {
 	sent := answer.StatusCode/100 == 3 && strings.HasPrefix(to, "https://")
 	// crypto/tls knows a request in the clear and says so, before any handler.
 	told := answer.StatusCode == http.StatusBadRequest && !d.Redirects
-	t.tried(sent || told, "Asked for GET / without TLS, %s answered %s %s", d.Name, answer.Status, to)
+	t.tried(sent || told, "%s, asked for GET / without TLS, answered %s", d.Name, strings.TrimSpace(answer.Status+" "+to))
 	return nil
 }

@@ -32,7 +32,7 @@ func offerOutdated(ctx context.Context, d Door, t *trial) error {
 		if refused != nil {
 			said = ending(refused)
 		}
-		t.tried(refused != nil, "Offered %s alone, %s: %s.", d.Name, tls.VersionName(version), said)
+		t.tried(refused != nil, "%s, offered %s alone: %s.", d.Name, tls.VersionName(version), said)
 	}
 	return nil
 }

@@ -91,10 +91,10 @@ func (c Config) lockOut(ctx context.Context, space *document.Space) (out []compl
 		return nil, err
 	}
 	found, err := c.reads(ctx)
-	t.tried(!found, "With its key taken away it was read: %s", how(err, "the file was there."))
+	t.tried(!found, "With its key taken away, reading it was answered with: %s", how(err, "the file was there."))
 	v.Key = key()
 	err = c.Volumes.EnsureVolume(ctx, v)
-	t.tried(err != nil, "It was to be opened with another key: %s", how(err, "it opened."))
+	t.tried(err != nil, "Opening it with another key was answered with: %s", how(err, "it opened."))
 	disposal, err := c.Volumes.DestroyVolume(ctx, scratch)
 	switch kind := fault.Of(err); {
 	case kind == fault.Unavailable || kind == fault.Conflict || ctx.Err() != nil:
@@ -102,7 +102,7 @@ func (c Config) lockOut(ctx context.Context, space *document.Space) (out []compl
 	case err != nil:
 		t.tried(false, "The engine, which tries to read it on the disk before it destroys it, did not destroy it: %s", told(err))
 	default:
-		t.tried(disposal.KeyRemoved, "The engine tried to read it on the disk before it destroyed it: %s.", disposal.ReadTried)
+		t.tried(disposal.KeyRemoved, "The engine tried to read it on the disk before it destroyed it: %s", disposal.ReadTried)
 	}
 	return t.one(nil)
 }
