@@ -70,12 +70,12 @@ var mutations = []mutation{
 		mends: func(l *lab) { l.clear = toHTTPS },
 	},
 	{
-		check: "attempt.tls-version", subject: "api", tells: "TLS 1.1: the handshake came to its end",
+		check: "attempt.tls-version", subject: "api", tells: "TLS 1.1 alone: the handshake came to its end",
 		breaks: func(l *lab) { l.oldest = tls.VersionTLS11 },
 		mends:  func(l *lab) { l.oldest = tls.VersionTLS12 },
 	},
 	{
-		check: "attempt.tls-version", subject: "records", tells: "TLS 1.0: the handshake came to its end",
+		check: "attempt.tls-version", subject: "records", tells: "TLS 1.0 alone: the handshake came to its end",
 		breaks: func(l *lab) { l.oldest = tls.VersionTLS10 },
 		mends:  func(l *lab) { l.oldest = tls.VersionTLS12 },
 	},
