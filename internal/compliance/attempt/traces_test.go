@@ -3,6 +3,7 @@ package attempt_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -266,4 +267,32 @@ func TestNeighbours(t *testing.T) {
 	if s, _ := at(3 * time.Hour); s != document.StatusUnknown {
 		t.Errorf("after three hours: %s", s)
 	}
+}
+
+// TestEngineGone: an engine that no longer answers has not refused to read.
+func TestEngineGone(t *testing.T) {
+	l := newLab(t)
+	engine := l.config.Volumes.(*volumes).Driver
+	l.config.Volumes = &goes{Driver: engine}
+	if r, err := l.look("attempt.volume-without-key", ""); fault.Of(err) != fault.Unavailable {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// goes is an engine that is gone once it locked a volume.
+type goes struct {
+	*memory.Driver
+	gone bool
+}
+
+func (g *goes) LockVolume(ctx context.Context, id string) error {
+	g.gone = true
+	return g.Driver.LockVolume(ctx, id)
+}
+
+func (g *goes) GetFiles(ctx context.Context, id, dir string) (io.ReadCloser, error) {
+	if g.gone {
+		return nil, fault.New(fault.Unavailable, "The engine does not answer.")
+	}
+	return g.Driver.GetFiles(ctx, id, dir)
 }

@@ -91,9 +91,14 @@ func (c Config) lockOut(ctx context.Context, space *document.Space) (out []compl
 		return nil, err
 	}
 	found, err := c.reads(ctx)
+	if err != nil && fault.Of(err) != fault.Conflict { // it is not that it is locked
+		return nil, err
+	}
 	t.tried(!found, "With its key taken away, reading it was answered with: %s", how(err, "the file was there."))
 	v.Key = key()
-	err = c.Volumes.EnsureVolume(ctx, v)
+	if err = c.Volumes.EnsureVolume(ctx, v); err != nil && fault.Of(err) != fault.Invalid { // it is not the key
+		return nil, err
+	}
 	t.tried(err != nil, "Opening it with another key was answered with: %s", how(err, "it opened."))
 	disposal, err := c.Volumes.DestroyVolume(ctx, scratch)
 	switch kind := fault.Of(err); {
