@@ -160,6 +160,10 @@ var contracts = []contract{
 		never: append(slices.Clone(engines), "internal/api", "internal/server", "internal/store/sqlite", "internal/reconcile", "internal/operation"),
 		why:   "an attempt meets the platform as a stranger does; what it reaches out to it is given",
 	},
+	{
+		who: []string{"internal/compliance/host"}, only: []string{"internal/compliance", "internal/document", "internal/driver", "internal/store"},
+		why: "the server is not root: what is on the host the engine says",
+	},
 
 	// Engines drive what runs and know nothing of why.
 	{

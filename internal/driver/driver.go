@@ -30,6 +30,10 @@ type Driver interface {
 
 	// Observe reports all that the engine holds at this moment.
 	Observe(ctx context.Context) (Observation, error)
+	// Survey looks in one area of the host for what is not the engine's doing.
+	// An area that it does not look at is NotFound: not to have looked is not to
+	// have found nothing.
+	Survey(ctx context.Context, area string) (*Survey, error)
 
 	// EnsureSpace creates the space or brings its rules to those given.
 	EnsureSpace(ctx context.Context, space Space) error

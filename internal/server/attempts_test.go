@@ -39,7 +39,7 @@ func served(t *testing.T) (*commandtest.World, *parts) {
 	if err := makeCertificate(p.cfg); err != nil {
 		t.Fatal(err)
 	}
-	if p.programme, err = newProgramme(p); err != nil {
+	if p.programme, err = newProgramme(p.reach(), ""); err != nil {
 		t.Fatal(err)
 	}
 	handler, err := p.handler(nil, nil)
@@ -85,7 +85,7 @@ func TestAttemptsAtOwnAPI(t *testing.T) {
 	}
 	// Only this server is told tokens.
 	p.certificate = []byte("another's")
-	p.programme, _ = newProgramme(p)
+	p.programme, _ = newProgramme(p.reach(), "")
 	if results, err := p.programme.Check("attempt.revoked-token").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "somebody else answers") {
 		t.Errorf("%+v, %v", results, err)
 	}

@@ -1,26 +1,30 @@
 package server
 
 import (
-	"io/fs"
 	"os"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/builtin"
+	"github.com/strongroom/strongroom/internal/compliance/host"
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // newProgramme is the program's, with the operator's own catalogue if there is
 // a directory of one.
-func newProgramme(p *parts) (*compliance.Programme, error) {
-	var own []fs.FS
-	if dir := p.cfg.Catalogue; dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, fault.New(fault.Invalid, "catalogue: %q is not a directory", dir)
-		}
-		own = append(own, os.DirFS(dir))
+func newProgramme(reach builtin.Reach, own string) (*compliance.Programme, error) {
+	if own == "" {
+		return builtin.Programme(reach)
 	}
-	return builtin.Programme(builtin.Reach{Attempts: newAttempts(p)}, own...)
+	if info, err := os.Stat(own); err != nil || !info.IsDir() {
+		return nil, fault.New(fault.Invalid, "catalogue: %q is not a directory", own)
+	}
+	return builtin.Programme(reach, os.DirFS(own))
+}
+
+// reach is what checks look at outside of the state.
+func (p *parts) reach() builtin.Reach {
+	return builtin.Reach{Attempts: newAttempts(p), Host: host.Config{Engine: p.driver, Store: p.store}}
 }
 
 // newCompliance runs the programme's checks.

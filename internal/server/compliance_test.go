@@ -12,6 +12,7 @@ import (
 	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/spaces"
+	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -22,10 +23,10 @@ func compliant(t *testing.T, w *commandtest.World) (stop func()) {
 	t.Helper()
 	p := &parts{store: w.Store, kernel: w.Kernel, log: slog.New(slog.DiscardHandler)}
 	var err error
-	if p.programme, err = newProgramme(&parts{}); err != nil {
+	if p.programme, err = newProgramme(builtin.Reach{}, ""); err != nil {
 		t.Fatal(err)
 	}
-	p.programme.Checks = state.All() // attempts need a server
+	p.programme.Checks = state.All() // the others need a server, and a host
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- newCompliance(p).Run(ctx) }()
@@ -114,11 +115,11 @@ func TestOwnCatalogue(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "controls", "house.door.json"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProgramme(&parts{cfg: Config{Catalogue: dir}})
+	p, err := newProgramme(builtin.Reach{}, dir)
 	if err != nil || p.Control("house.door") == nil {
 		t.Errorf("%v", err)
 	}
-	if _, err := newProgramme(&parts{cfg: Config{Catalogue: filepath.Join(dir, "none")}}); fault.Of(err) != fault.Invalid {
+	if _, err := newProgramme(builtin.Reach{}, filepath.Join(dir, "none")); fault.Of(err) != fault.Invalid {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 }

@@ -184,7 +184,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 	p.prober = probe.New(probe.Config{
 		Store: p.store, Kernel: p.kernel, Driver: p.driver, Builds: buildSpaceID(p.installation.ID), Log: p.log, Now: time.Now,
 	})
-	if p.programme, err = newProgramme(p); err != nil {
+	if p.programme, err = newProgramme(p.reach(), p.cfg.Catalogue); err != nil {
 		return err
 	}
 	p.deploys, err = newDeploys(p)

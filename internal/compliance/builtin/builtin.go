@@ -12,6 +12,7 @@ import (
 	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/attempt"
+	"github.com/strongroom/strongroom/internal/compliance/host"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 )
 
@@ -19,14 +20,15 @@ import (
 // there by name, for those who read what checks said, and cannot run.
 type Reach struct {
 	Attempts attempt.Config
+	Host     host.Config
 }
 
 // Programme brings both together. own are an installation's own controls and
 // frameworks, in the folders controls and frameworks.
-func Programme(r Reach, own ...fs.FS) (*compliance.Programme, error) {
+func Programme(reach Reach, own ...fs.FS) (*compliance.Programme, error) {
 	c, err := compliance.Load(catalog.Files, append([]fs.FS{catalog.Files}, own...)...)
 	if err != nil {
 		return nil, err
 	}
-	return compliance.Join(c, slices.Concat(state.All(), attempt.All(r.Attempts)))
+	return compliance.Join(c, slices.Concat(state.All(), attempt.All(reach.Attempts), host.All(reach.Host)))
 }

@@ -129,6 +129,7 @@ type Driver struct {
 	formations map[string]driver.Formation
 	containers map[string]*container
 	volumes    map[string]volumeRecord
+	execs      map[int]bool // process ids on the host of what Exec started
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -147,7 +148,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Driver, error) {
 		cfg: cfg, log: log, wake: make(chan struct{}, 1), starts: make(chan struct{}, startsAtOnce),
 		said:   make(chan spool.Line, saidAtOnce),
 		spaces: map[string]*space{}, formations: map[string]driver.Formation{},
-		containers: map[string]*container{}, volumes: map[string]volumeRecord{},
+		containers: map[string]*container{}, volumes: map[string]volumeRecord{}, execs: map[int]bool{},
 	}
 	var err error
 	if d.dirs, err = makeDirs(cfg.Data, cfg.Run); err != nil {

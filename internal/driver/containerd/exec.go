@@ -90,6 +90,9 @@ func (d *Driver) exec(ctx context.Context, c *container, e driver.Exec, p *specs
 		process.Delete(d.ctx)
 		return nil, err
 	}
+	d.mu.Lock()
+	d.execs[int(process.Pid())] = true
+	d.mu.Unlock()
 	if e.TTY && e.Rows > 0 && e.Cols > 0 {
 		process.Resize(ctx, uint32(e.Cols), uint32(e.Rows)) // it may have ended already
 	}
@@ -113,6 +116,9 @@ func (d *Driver) watchExec(c *container, x *execution, l *line, exited <-chan cl
 		x.exit.Code = 137
 	case <-d.ctx.Done():
 	}
+	d.mu.Lock()
+	delete(d.execs, int(x.Pid())) // it may soon be another process's
+	d.mu.Unlock()
 	close(x.done)
 	l.await(d.ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), 10*time.Second)

@@ -37,6 +37,9 @@ type Options struct {
 	Settle   time.Duration
 	// Names is true where <formation>.localspace resolves inside a space.
 	Names bool
+	// Intrude makes, in an area and beside the engine, what a survey should find
+	// in the space, and returns what undoes it; nil where it cannot.
+	Intrude func(t *testing.T, area, space string) (mend func())
 }
 
 // Run runs the suite on one engine that open returns.
@@ -84,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver, opts Options) {
 		{"isolation", isolation},
 		{"logs", logs},
 		{"following logs", followsLogs},
+		{"survey", surveys},
 		{"removing a space", removesSpace},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(s.bench(t)) })

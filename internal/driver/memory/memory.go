@@ -44,6 +44,7 @@ type Driver struct {
 	volumes    map[string]*volume
 	formations map[string]driver.Formation
 	processes  map[string]*process // instances and tasks by id; not execs
+	intrusions []*intrusion
 	lines      []line
 	timer      *time.Timer
 	closed     bool

@@ -113,6 +113,11 @@ func (c *Client) Observe(ctx context.Context) (driver.Observation, error) {
 	return invoke[driver.Observation](ctx, c, "observe", none{})
 }
 
+// Survey implements driver.Driver.
+func (c *Client) Survey(ctx context.Context, area string) (*driver.Survey, error) {
+	return invoke[*driver.Survey](ctx, c, "survey", surveyCall{area})
+}
+
 // EnsureSpace implements driver.Driver.
 func (c *Client) EnsureSpace(ctx context.Context, s driver.Space) error {
 	return c.tell(ctx, "ensure-space", s)

@@ -87,6 +87,9 @@ type (
 	byID struct {
 		ID string `json:"id"`
 	}
+	surveyCall struct {
+		Area string `json:"area"`
+	}
 	dialCall struct {
 		Formation string `json:"formation"`
 		Port      int    `json:"port"`

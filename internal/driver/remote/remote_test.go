@@ -72,6 +72,7 @@ func TestDriver(t *testing.T) {
 		drivertest.Run(t, func(*testing.T) driver.Driver { return c }, drivertest.Options{
 			Image: drivertest.Layout(t, []byte("no program")), Program: drivertest.Program,
 			UID: 7, Patience: 5 * time.Second, Settle: 50 * time.Millisecond, Names: true,
+			Intrude: func(_ *testing.T, area, space string) func() { return d.Intrude(area, space, "test", "made by hand") },
 		})
 	})
 }

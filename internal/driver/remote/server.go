@@ -97,6 +97,7 @@ func Handler(d driver.Driver, log *slog.Logger) http.Handler {
 	for name, h := range map[string]http.HandlerFunc{
 		"capabilities":    call(func(ctx context.Context, _ none) (driver.Capabilities, error) { return d.Capabilities(ctx) }),
 		"observe":         call(func(ctx context.Context, _ none) (driver.Observation, error) { return d.Observe(ctx) }),
+		"survey":          call(func(ctx context.Context, v surveyCall) (*driver.Survey, error) { return d.Survey(ctx, v.Area) }),
 		"ensure-space":    do(d.EnsureSpace),
 		"remove-space":    do(func(ctx context.Context, v byID) error { return d.RemoveSpace(ctx, v.ID) }),
 		"remove-logs":     do(func(ctx context.Context, v byID) error { return d.RemoveLogs(ctx, v.ID) }),

@@ -1,0 +1,148 @@
+package host_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/host"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/memory"
+)
+
+// bench is an installation whose engine holds its space, the space of builds,
+// and nothing else.
+type bench struct {
+	*commandtest.World
+	engine *memory.Driver
+	cfg    host.Config
+	ward   string
+}
+
+const builds = "5b6d0a5e-0c1e-5d4e-9a53-0f6f8a1f6a11"
+
+func newBench(t *testing.T) *bench {
+	w := commandtest.New(t, commandtest.Noon)
+	b := &bench{World: w, engine: memory.New(memory.Config{}), ward: w.IDs["space:ward"]}
+	t.Cleanup(func() { b.engine.Close() })
+	for id, name := range map[string]string{b.ward: "ward", builds: "builds"} {
+		if err := b.engine.EnsureSpace(t.Context(), driver.Space{ID: id, Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.cfg = host.Config{Engine: b.engine, Store: w.Store}
+	return b
+}
+
+// look runs a check and gives its result on a subject.
+func (b *bench) look(t *testing.T, check, subject string) compliance.Result {
+	t.Helper()
+	for _, c := range host.All(b.cfg) {
+		if c.ID != check {
+			continue
+		}
+		results, err := c.Try(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			if r.Subject == subject {
+				return r
+			}
+		}
+	}
+	t.Fatalf("%s says nothing of %q", check, subject)
+	return compliance.Result{}
+}
+
+// mutation breaks what a check watches and mends it again. That the engine sees
+// what was done by hand is for the integration tests of its driver.
+type mutation struct {
+	check  string
+	tells  string
+	breaks func(b *bench, space string) (mend func())
+}
+
+// intruded makes the engine find something in an area.
+func intruded(area, text string) func(b *bench, space string) func() {
+	return func(b *bench, space string) func() { return b.engine.Intrude(area, space, "test", text) }
+}
+
+var mutations = []mutation{
+	{check: "host.containers", tells: `The container "byhand"`, breaks: intruded(driver.AreaContainers, `The container "byhand" was not started by the engine.`)},
+}
+
+// TestMutations: what the engine finds in a space, in the builds' space or beside
+// all of them is told there and nowhere else.
+func TestMutations(t *testing.T) {
+	tested := map[string]bool{}
+	for _, m := range mutations {
+		tested[m.check] = true
+		t.Run(m.check, func(t *testing.T) {
+			b := newBench(t)
+			places := []struct{ space, subject, scope string }{{b.ward, b.ward, b.ward}, {"", "host", ""}, {builds, builds, ""}}
+			for _, place := range places {
+				if got := b.look(t, m.check, place.subject); got.Status != document.StatusPass || len(got.Facts) == 0 {
+					t.Fatalf("before: %+v", got)
+				}
+				mend := m.breaks(b, place.space)
+				got := b.look(t, m.check, place.subject)
+				if got.Status != document.StatusFail || got.Scope != place.scope || !strings.Contains(got.Facts[0], m.tells) {
+					t.Errorf("broken: %+v, want a failure in %q that tells %q", got, place.scope, m.tells)
+				}
+				for _, other := range places {
+					if other != place && b.look(t, m.check, other.subject).Status != document.StatusPass {
+						t.Errorf("what happened in %q is told of %q", place.subject, other.subject)
+					}
+				}
+				mend()
+				if got := b.look(t, m.check, place.subject); got.Status != document.StatusPass {
+					t.Errorf("mended: %+v", got)
+				}
+			}
+		})
+	}
+	for _, c := range host.All(host.Config{}) {
+		if !tested[c.ID] {
+			t.Errorf("nothing breaks what %s watches", c.ID)
+		}
+	}
+}
+
+// away is an engine that does not answer.
+type away struct{}
+
+func (away) Survey(context.Context, string) (*driver.Survey, error) {
+	return nil, errors.New("no engine")
+}
+
+// TestUnknown: where nobody looks, nothing passes.
+func TestUnknown(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Engine = away{}
+	for _, c := range host.All(b.cfg) {
+		if results, err := c.Try(t.Context()); err == nil {
+			t.Errorf("%s says %+v", c.ID, results)
+		}
+	}
+}
+
+// TestFacts: a failure says the same as long as nothing changes, whatever comes
+// and goes, and says that there is more than it can list.
+func TestFacts(t *testing.T) {
+	b := newBench(t)
+	for range driver.MaxStrays + 1 {
+		b.engine.Intrude(driver.AreaContainers, b.ward, "test", "made by hand")
+	}
+	facts := b.look(t, "host.containers", b.ward).Facts
+	if n := len(facts); n != driver.MaxStrays+2 || facts[n-2] != "There is more than is listed here." || facts[n-1] != "Looked at: containers." {
+		t.Errorf("%q", facts)
+	}
+	if pass := b.look(t, "host.containers", builds).Facts; pass[0] != "Looked at: 0 containers. There is nothing that the platform did not make." {
+		t.Errorf("%q", pass)
+	}
+}
