@@ -74,6 +74,8 @@ func intruded(area, text string) func(b *bench, space string) func() {
 
 var mutations = []mutation{
 	{check: "host.containers", tells: `The container "byhand"`, breaks: intruded(driver.AreaContainers, `The container "byhand" was not started by the engine.`)},
+	{check: "host.firewall", tells: "added: rule of chain forward", breaks: intruded(driver.AreaFirewall, `Somebody else has changed the table strongroom: added: rule of chain forward [{"accept":null}].`)},
+	{check: "host.network", tells: `a link "byhand"`, breaks: intruded(driver.AreaNetwork, `The space has a link "byhand" (veth) that the engine did not make.`)},
 }
 
 // TestMutations: what the engine finds in a space, in the builds' space or beside

@@ -16,6 +16,12 @@ func (d *Driver) Survey(ctx context.Context, area string) (*driver.Survey, error
 	switch area {
 	case driver.AreaContainers:
 		return twice(ctx, d.surveyContainers)
+	case driver.AreaFirewall:
+		return d.surveyNetwork(ctx, area, d.cfg.Network.SurveyRules)
+	case driver.AreaNetwork:
+		return twice(ctx, func(ctx context.Context) (*driver.Survey, error) {
+			return d.surveyNetwork(ctx, area, d.cfg.Network.SurveyLinks)
+		})
 	}
 	return nil, fault.New(fault.NotFound, "This engine does not look at %q.", area)
 }
@@ -53,4 +59,9 @@ func (d *Driver) newSurvey(area string) *driver.Survey {
 		s.Add(id, d.spaces[id].Name)
 	}
 	return s
+}
+
+func (d *Driver) surveyNetwork(ctx context.Context, area string, survey func(context.Context, *driver.Survey) error) (*driver.Survey, error) {
+	s := d.newSurvey(area)
+	return s, survey(ctx, s)
 }

@@ -28,7 +28,8 @@ type host struct {
 	state   installation
 	block   netip.Prefix
 	uplinks map[int]source // by index of the space
-	rules   string         // digest of the table that was loaded
+	rules   listing        // the table as it was loaded
+	tampers tampers
 }
 
 // openHost puts the host's table in force with the uplinks that exist, then
@@ -71,6 +72,9 @@ func (h *host) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if h.rules.digest != "" && before.digest != h.rules.digest {
+		h.tampers.note("the table "+name, difference(h.rules.objects, before.objects))
+	}
 	rules := hostRules{
 		name: h.cfg.Name, pool: h.cfg.Pool, block: h.block, edgeUID: h.cfg.EdgeUID,
 		guarded: h.state.Forwarded, counters: before.counters,
@@ -85,7 +89,7 @@ func (h *host) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.rules = after.digest
+	h.rules = after
 	return nil
 }
 
@@ -97,7 +101,7 @@ func (h *host) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now.digest == h.rules {
+	if now.digest == h.rules.digest {
 		return nil
 	}
 	h.log.Warn("the host's rules were changed by somebody else; loading them again")
@@ -198,7 +202,7 @@ func (h *host) observe(ctx context.Context) (HostState, error) {
 		return HostState{}, err
 	}
 	return HostState{
-		InForce:    now.digest != "" && now.digest == h.rules,
+		InForce:    now.digest != "" && now.digest == h.rules.digest,
 		Denied:     now.counters["denied"].Packets,
 		EdgeDenied: now.counters["edge_denied"].Packets,
 	}, nil

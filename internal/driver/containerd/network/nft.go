@@ -44,7 +44,8 @@ func load(ctx context.Context, script string) error {
 
 // listing is a table as the kernel holds it.
 type listing struct {
-	digest   string // of all but handles, counters and the set of sources
+	digest   string   // of all but handles, counters and the set of sources
+	objects  []string // what the digest is of
 	counters map[string]counter
 	sources  []string // elements of the set that Attach and Detach change
 }
@@ -72,7 +73,6 @@ func parseListing(out []byte) (listing, error) {
 	}
 	l := listing{counters: map[string]counter{}}
 	hash := sha256.New()
-	enc := json.NewEncoder(hash)
 	for _, object := range doc.NFTables {
 		for kind, body := range object {
 			name, _ := body["name"].(string)
@@ -88,9 +88,12 @@ func parseListing(out []byte) (listing, error) {
 				delete(body, "elem")
 			}
 			delete(body, "handle")
-			if err := enc.Encode(map[string]any{kind: ordered(body)}); err != nil {
+			text, err := json.Marshal(map[string]any{kind: ordered(body)})
+			if err != nil {
 				return listing{}, err
 			}
+			hash.Write(append(text, '\n'))
+			l.objects = append(l.objects, string(text))
 		}
 	}
 	l.digest = "sha256:" + hex.EncodeToString(hash.Sum(nil))

@@ -86,8 +86,7 @@ func (s *space) observeInside(ctx context.Context, state *SpaceState) error {
 	if err != nil {
 		return err
 	}
-	state.InForce = now.digest != "" && now.digest == s.state.Rules &&
-		s.pinned(now.sources)
+	state.InForce = s.changed(now) == ""
 	state.Denied = now.counters["denied"].Packets
 	state.Invalid = now.counters["invalid"].Packets
 	return withHandle(func(h *netlink.Handle) error {

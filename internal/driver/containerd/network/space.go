@@ -49,6 +49,8 @@ type space struct {
 	outbound  []outbound     // state.Space.Outbound, checked
 	endpoints map[string]int // ordinals
 	last      int            // the ordinal given out last
+	kept      []string       // what state.Rules is the digest of, once it was seen
+	tampers   tampers
 }
 
 func (s *space) file() string               { return filepath.Join(s.dir, "space.json") }
@@ -197,9 +199,12 @@ func (s *space) apply(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		current := before.digest == s.state.Rules && script == s.state.Script && s.pinned(before.sources)
-		if current {
+		changed := s.changed(before)
+		if changed == "" && script == s.state.Script {
 			return nil
+		}
+		if changed != "" && s.state.Rules != "" {
+			s.tampers.note("the table "+spaceTable, changed)
 		}
 		rules.counters = before.counters
 		if err := load(ctx, rules.text()); err != nil {
@@ -214,7 +219,7 @@ func (s *space) apply(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.state.Script, s.state.Rules = script, after.digest
+		s.state.Script, s.state.Rules, s.kept = script, after.digest, after.objects
 		return writeJSON(s.file(), s.state)
 	})
 }
