@@ -43,7 +43,7 @@ const often = time.Minute
 
 // All lists the checks, one a file.
 func All(cfg Config) []*compliance.Check {
-	return []*compliance.Check{containers(cfg), firewall(cfg), network(cfg)}
+	return []*compliance.Check{containers(cfg), firewall(cfg), mounts(cfg), network(cfg)}
 }
 
 // survey judges what the engine finds in an area: a result for what belongs to no

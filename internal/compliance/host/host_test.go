@@ -75,6 +75,7 @@ func intruded(area, text string) func(b *bench, space string) func() {
 var mutations = []mutation{
 	{check: "host.containers", tells: `The container "byhand"`, breaks: intruded(driver.AreaContainers, `The container "byhand" was not started by the engine.`)},
 	{check: "host.firewall", tells: "added: rule of chain forward", breaks: intruded(driver.AreaFirewall, `Somebody else has changed the table strongroom: added: rule of chain forward [{"accept":null}].`)},
+	{check: "host.mounts", tells: `is mounted on "/mnt"`, breaks: intruded(driver.AreaMounts, `The part "/data" of the volume db is mounted on "/mnt".`)},
 	{check: "host.network", tells: `a link "byhand"`, breaks: intruded(driver.AreaNetwork, `The space has a link "byhand" (veth) that the engine did not make.`)},
 }
 

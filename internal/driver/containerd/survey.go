@@ -16,6 +16,8 @@ func (d *Driver) Survey(ctx context.Context, area string) (*driver.Survey, error
 	switch area {
 	case driver.AreaContainers:
 		return twice(ctx, d.surveyContainers)
+	case driver.AreaMounts:
+		return twice(ctx, d.surveyMounts)
 	case driver.AreaFirewall:
 		return d.surveyNetwork(ctx, area, d.cfg.Network.SurveyRules)
 	case driver.AreaNetwork:

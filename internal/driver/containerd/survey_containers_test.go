@@ -104,18 +104,7 @@ func TestScene(t *testing.T) {
 			s := driver.NewSurvey(driver.AreaContainers)
 			s.Add("space", "ward")
 			x.survey(s)
-			var got []string
-			for _, p := range s.Parts {
-				for _, y := range p.Strays {
-					got = append(got, y.Text)
-					if (p.Space == "") != tt.host {
-						t.Errorf("in space %q: %s", p.Space, y.Text)
-					}
-				}
-			}
-			if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], tt.want)) {
-				t.Errorf("found %q, want %q", got, tt.want)
-			}
+			wantOnly(t, s, tt.want, tt.host)
 		})
 	}
 }

@@ -3,6 +3,7 @@
 package containerd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/strongroom/strongroom/internal/driver"
 	"golang.org/x/sys/unix"
 )
@@ -252,5 +254,78 @@ func TestSurveyAmidStarts(t *testing.T) {
 			return
 		case <-time.After(50 * time.Millisecond):
 		}
+	}
+}
+
+// TestSurveyMounts: a volume that somebody mounts once more, or gives a second
+// device, is found; the mounts of its containers are not.
+func TestSurveyMounts(t *testing.T) {
+	a := newApp(t)
+	v := driver.Volume{ID: uuid.NewString(), Space: a.space.ID, Bytes: 1 << 20, Key: make([]byte, 64)}
+	a.must(a.driver.EnsureVolume(t.Context(), v))
+	f := a.web()
+	f.Process.Mounts = []driver.Mount{{Volume: v.ID, Dir: "files", Path: "/data"}}
+	f.Rolling = false
+	a.must(a.driver.ApplyFormation(t.Context(), f))
+	a.up(f)
+	defer func() {
+		a.must(a.driver.RemoveFormation(context.Background(), f.ID))
+		a.awaits("the volume is destroyed", func() bool {
+			_, err := a.driver.DestroyVolume(context.Background(), v.ID)
+			return err == nil
+		})
+	}()
+	path, err := a.volumes.Path(v.ID)
+	a.must(err)
+	image := filepath.Join(a.dir, "volumes", "volumes", v.ID+".img")
+	for _, tt := range []struct {
+		name string
+		make func() (undo func())
+		want []string
+	}{
+		{
+			name: "a bind mount",
+			make: func() func() {
+				at := t.TempDir()
+				a.must(unix.Mount(path, at, "", unix.MS_BIND, ""))
+				return func() { a.must(unmount(at)) }
+			},
+			want: []string{"test: The part ", v.ID, "is mounted on"},
+		},
+		{
+			name: "a bind mount in a namespace of its own",
+			make: func() func() {
+				_, end := a.begin("unshare", "--mount", "--propagation", "private", "sh", "-c", `mount --bind "$1" /mnt && exec sleep 600`, "sh", path)
+				return end
+			},
+			want: []string{"test: The part ", v.ID, `is mounted on "/mnt"`, "sleep"},
+		},
+		{
+			name: "a second device",
+			make: func() func() {
+				out, err := exec.Command("losetup", "--find", "--show", "--read-only", image).Output()
+				a.must(err)
+				device := strings.TrimSpace(string(out))
+				return func() { a.must(exec.Command("losetup", "--detach", device).Run()) }
+			},
+			want: []string{"test: The image of the volume ", v.ID, "more than one device"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := strays(a.survey(driver.AreaMounts)); len(got) > 0 {
+				t.Fatalf("before: %q", got)
+			}
+			undo := tt.make()
+			a.awaits("it is found", func() bool {
+				for _, text := range strays(a.survey(driver.AreaMounts)) {
+					if containsAll(text, tt.want) {
+						return true
+					}
+				}
+				return false
+			})
+			undo()
+			a.awaits("it is no longer found", func() bool { return len(strays(a.survey(driver.AreaMounts))) == 0 })
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -210,10 +211,21 @@ func (p *Pool) quiet(id string, m *mount) (bool, error) {
 // boundElsewhere says whether any process sees a part of the file system
 // mounted, as containers do. A mount of the whole of it is our own or a copy of
 // that in another mount namespace, which goes when ours does.
-func boundElsewhere(device string) (bool, error) {
+func boundElsewhere(device string) (bound bool, err error) {
+	err = eachNamespace(func(_ string, _ int, all []mount) {
+		for _, m := range all {
+			bound = bound || m.device == device && m.root != "/"
+		}
+	})
+	return bound, err
+}
+
+// eachNamespace gives the mounts of each mount namespace of the host, with a
+// process that is in it.
+func eachNamespace(fn func(ns string, pid int, all []mount)) error {
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return false, err
+		return err
 	}
 	seen := map[string]bool{}
 	for _, process := range processes {
@@ -226,11 +238,8 @@ func boundElsewhere(device string) (bool, error) {
 			continue // it has ended; another of its namespace may come by
 		}
 		seen[ns] = true
-		for _, m := range all {
-			if m.device == device && m.root != "/" {
-				return true, nil
-			}
-		}
+		pid, _ := strconv.Atoi(filepath.Base(process)) // digits
+		fn(ns, pid, all)
 	}
-	return false, nil
+	return nil
 }
