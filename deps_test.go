@@ -161,7 +161,7 @@ var contracts = []contract{
 		why:   "an attempt meets the platform as a stranger does; what it reaches out to it is given",
 	},
 	{
-		who: []string{"internal/compliance/host"}, only: []string{"internal/compliance", "internal/document", "internal/driver", "internal/store"},
+		who: []string{"internal/compliance/host"}, only: []string{"internal/compliance", "internal/document", "internal/driver", "internal/fault", "internal/store"},
 		why: "the server is not root: what is on the host the engine says",
 	},
 

@@ -24,7 +24,7 @@ func newProgramme(reach builtin.Reach, own string) (*compliance.Programme, error
 
 // reach is what checks look at outside of the state.
 func (p *parts) reach() builtin.Reach {
-	return builtin.Reach{Attempts: newAttempts(p), Host: host.Config{Engine: p.driver, Store: p.store}}
+	return builtin.Reach{Attempts: newAttempts(p), Host: host.Config{Engine: p.driver, Store: p.store, Clock: host.KernelClock}}
 }
 
 // newCompliance runs the programme's checks.

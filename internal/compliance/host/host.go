@@ -1,7 +1,7 @@
 // Package host has the checks of what root on the host does beside the platform:
 // they compare what the host holds with what the platform made.
 //
-// The server is not privileged and cannot look for itself: the engine surveys
+// The server is not privileged and can look at little itself: the engine surveys
 // the host and the checks judge what it says.
 //
 // Invariants: an area that nobody could look at is unknown; each result says
@@ -25,6 +25,7 @@ import (
 type Config struct {
 	Engine Engine
 	Store  Store
+	Clock  func() (Clock, error) // KernelClock
 }
 
 // Engine is what looks: a driver.Driver.
@@ -43,7 +44,7 @@ const often = time.Minute
 
 // All lists the checks, one a file.
 func All(cfg Config) []*compliance.Check {
-	return []*compliance.Check{containers(cfg), firewall(cfg), mounts(cfg), network(cfg)}
+	return []*compliance.Check{clock(cfg), containers(cfg), firewall(cfg), mounts(cfg), network(cfg)}
 }
 
 // survey judges what the engine finds in an area: a result for what belongs to no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -20,6 +21,7 @@ type bench struct {
 	*commandtest.World
 	engine *memory.Driver
 	cfg    host.Config
+	clock  host.Clock
 	ward   string
 }
 
@@ -34,7 +36,8 @@ func newBench(t *testing.T) *bench {
 			t.Fatal(err)
 		}
 	}
-	b.cfg = host.Config{Engine: b.engine, Store: w.Store}
+	b.clock = host.Clock{Kept: true}
+	b.cfg = host.Config{Engine: b.engine, Store: w.Store, Clock: func() (host.Clock, error) { return b.clock, nil }}
 	return b
 }
 
@@ -65,6 +68,7 @@ type mutation struct {
 	check  string
 	tells  string
 	breaks func(b *bench, space string) (mend func())
+	host   bool // it is of the host and of no space
 }
 
 // intruded makes the engine find something in an area.
@@ -73,6 +77,11 @@ func intruded(area, text string) func(b *bench, space string) func() {
 }
 
 var mutations = []mutation{
+	{check: "host.clock", tells: "wrong by 1s", host: true, breaks: func(b *bench, _ string) func() {
+		was := b.clock
+		b.clock.Offset = -2 * time.Second
+		return func() { b.clock = was }
+	}},
 	{check: "host.containers", tells: `The container "byhand"`, breaks: intruded(driver.AreaContainers, `The container "byhand" was not started by the engine.`)},
 	{check: "host.firewall", tells: "added: rule of chain forward", breaks: intruded(driver.AreaFirewall, `Somebody else has changed the table strongroom: added: rule of chain forward [{"accept":null}].`)},
 	{check: "host.mounts", tells: `is mounted on "/mnt"`, breaks: intruded(driver.AreaMounts, `The part "/data" of the volume db is mounted on "/mnt".`)},
@@ -87,7 +96,10 @@ func TestMutations(t *testing.T) {
 		tested[m.check] = true
 		t.Run(m.check, func(t *testing.T) {
 			b := newBench(t)
-			places := []struct{ space, subject, scope string }{{b.ward, b.ward, b.ward}, {"", "host", ""}, {builds, builds, ""}}
+			places := []struct{ space, subject, scope string }{{"", "host", ""}, {b.ward, b.ward, b.ward}, {builds, builds, ""}}
+			if m.host {
+				places = places[:1]
+			}
 			for _, place := range places {
 				if got := b.look(t, m.check, place.subject); got.Status != document.StatusPass || len(got.Facts) == 0 {
 					t.Fatalf("before: %+v", got)
@@ -127,6 +139,7 @@ func (away) Survey(context.Context, string) (*driver.Survey, error) {
 func TestUnknown(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Engine = away{}
+	b.cfg.Clock = func() (host.Clock, error) { return host.Clock{}, nil }
 	for _, c := range host.All(b.cfg) {
 		if results, err := c.Try(t.Context()); err == nil {
 			t.Errorf("%s says %+v", c.ID, results)
