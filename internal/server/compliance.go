@@ -24,7 +24,13 @@ func newProgramme(reach builtin.Reach, own string) (*compliance.Programme, error
 
 // reach is what checks look at outside of the state.
 func (p *parts) reach() builtin.Reach {
-	return builtin.Reach{Attempts: newAttempts(p), Host: host.Config{Engine: p.driver, Store: p.store, Clock: host.KernelClock}}
+	return builtin.Reach{
+		Attempts: newAttempts(p),
+		Host: host.Config{
+			Engine: p.driver, Store: p.store, Clock: host.KernelClock, Listeners: host.KernelListeners,
+			Declared: append([]string{p.cfg.API, p.cfg.Rendezvous, p.cfg.Bastion, p.cfg.EdgeHTTPS, p.cfg.EdgeHTTP}, p.cfg.Listeners...),
+		},
+	}
 }
 
 // newCompliance runs the programme's checks.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,10 @@ type Config struct {
 	// BastionHost is the name or address that clients are told to reach the
 	// bastion at; default: that of Bastion.
 	BastionHost string `json:"bastion_host"`
+	// Listeners are addresses of the host on which others than the platform may
+	// listen, as 192.0.2.1:22, or :22 for a port of every address: what else
+	// listens is a finding.
+	Listeners []string `json:"listeners"`
 	// Domain is where apps are reached: <app>.<Domain>; default "apps.localhost".
 	Domain string `json:"domain"`
 	// EdgePort is the port that the edge serves apps on, for the URLs shown;
@@ -168,6 +173,9 @@ func (c *Config) defaults() error {
 	if err := c.parseProxies(); err != nil {
 		return err
 	}
+	if err := c.checkListeners(); err != nil {
+		return err
+	}
 	if c.RatePerHour < 0 {
 		return fault.New(fault.Invalid, "rate_per_hour: %d is not a bound", c.RatePerHour)
 	}
@@ -194,6 +202,23 @@ func (c *Config) parseProxies() error {
 			return err
 		}
 		c.proxies = append(c.proxies, p)
+	}
+	return nil
+}
+
+// checkListeners refuses what would declare nothing.
+func (c *Config) checkListeners() error {
+	for _, s := range c.Listeners {
+		host, port, err := net.SplitHostPort(s)
+		if err == nil && host != "" {
+			_, err = netip.ParseAddr(host)
+		}
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return fault.New(fault.Invalid, "listeners: %q is neither an address such as 192.0.2.1:22 nor a port such as :22", s)
+		}
 	}
 	return nil
 }

@@ -79,6 +79,7 @@ func TestProxiesAndRate(t *testing.T) {
 		t.Errorf("git's actor is %+v, %v", by.Actor, err)
 	}
 	for says, c := range map[string]Config{
+		"listeners":       {Listeners: []string{":22", "ssh"}},
 		"trusted_proxies": {TrustedProxies: []string{"10.1.0.0/40"}},
 		"rate_per_hour":   {RatePerHour: -1},
 	} {

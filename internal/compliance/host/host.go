@@ -23,9 +23,13 @@ import (
 
 // Config of the checks.
 type Config struct {
-	Engine Engine
-	Store  Store
-	Clock  func() (Clock, error) // KernelClock
+	Engine    Engine
+	Store     Store
+	Clock     func() (Clock, error)      // KernelClock
+	Listeners func() ([]Listener, error) // KernelListeners
+	// Declared are the addresses of the platform itself, and others that its
+	// operator declared.
+	Declared Declared
 }
 
 // Engine is what looks: a driver.Driver.
@@ -44,7 +48,7 @@ const often = time.Minute
 
 // All lists the checks, one a file.
 func All(cfg Config) []*compliance.Check {
-	return []*compliance.Check{clock(cfg), containers(cfg), firewall(cfg), mounts(cfg), network(cfg)}
+	return []*compliance.Check{clock(cfg), containers(cfg), firewall(cfg), mounts(cfg), network(cfg), sockets(cfg)}
 }
 
 // survey judges what the engine finds in an area: a result for what belongs to no

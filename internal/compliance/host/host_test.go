@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,14 @@ type bench struct {
 	*commandtest.World
 	engine *memory.Driver
 	cfg    host.Config
-	clock  host.Clock
 	ward   string
+
+	clock     host.Clock
+	listeners []host.Listener
+}
+
+func (b *bench) listen(address string) {
+	b.listeners = append(b.listeners, host.Listener{Address: netip.MustParseAddrPort(address), User: 1000})
 }
 
 const builds = "5b6d0a5e-0c1e-5d4e-9a53-0f6f8a1f6a11"
@@ -37,7 +44,11 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	b.clock = host.Clock{Kept: true}
-	b.cfg = host.Config{Engine: b.engine, Store: w.Store, Clock: func() (host.Clock, error) { return b.clock, nil }}
+	b.cfg = host.Config{
+		Engine: b.engine, Store: w.Store, Clock: func() (host.Clock, error) { return b.clock, nil },
+		Listeners: func() ([]host.Listener, error) { return b.listeners, nil }, Declared: host.Declared{"127.0.0.1:5443"},
+	}
+	b.listen("127.0.0.1:5443")
 	return b
 }
 
@@ -86,6 +97,11 @@ var mutations = []mutation{
 	{check: "host.firewall", tells: "added: rule of chain forward", breaks: intruded(driver.AreaFirewall, `Somebody else has changed the table strongroom: added: rule of chain forward [{"accept":null}].`)},
 	{check: "host.mounts", tells: `is mounted on "/mnt"`, breaks: intruded(driver.AreaMounts, `The part "/data" of the volume db is mounted on "/mnt".`)},
 	{check: "host.network", tells: `a link "byhand"`, breaks: intruded(driver.AreaNetwork, `The space has a link "byhand" (veth) that the engine did not make.`)},
+	{check: "host.sockets", tells: "the user 1000 listens on 0.0.0.0:8000", host: true, breaks: func(b *bench, _ string) func() {
+		was := b.listeners
+		b.listen("0.0.0.0:8000")
+		return func() { b.listeners = was }
+	}},
 }
 
 // TestMutations: what the engine finds in a space, in the builds' space or beside
@@ -140,6 +156,7 @@ func TestUnknown(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Engine = away{}
 	b.cfg.Clock = func() (host.Clock, error) { return host.Clock{}, nil }
+	b.cfg.Listeners = func() ([]host.Listener, error) { return nil, errors.New("no /proc") }
 	for _, c := range host.All(b.cfg) {
 		if results, err := c.Try(t.Context()); err == nil {
 			t.Errorf("%s says %+v", c.ID, results)
