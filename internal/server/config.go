@@ -45,7 +45,8 @@ type Config struct {
 	// default 443.
 	EdgePort int `json:"edge_port"`
 	// EdgeHTTPS and EdgeHTTP are the addresses of the edge, as the engine has
-	// them: there the platform tries what must be refused. "" = none.
+	// them: it may listen there, and the platform tries there what must be
+	// refused. "" = none.
 	EdgeHTTPS string `json:"-"`
 	EdgeHTTP  string `json:"-"`
 	// MasterKeyFrom is "file" (the default) or "passphrase": then the master key

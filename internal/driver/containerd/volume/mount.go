@@ -3,11 +3,13 @@ package volume
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,6 +229,8 @@ func eachNamespace(fn func(ns string, pid int, all []mount)) error {
 	if err != nil {
 		return err
 	}
+	// The oldest of a namespace stands for it, the same one each time.
+	slices.SortFunc(processes, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
 	seen := map[string]bool{}
 	for _, process := range processes {
 		ns, err := os.Readlink(process + "/ns/mnt")
