@@ -85,6 +85,12 @@ var contracts = []contract{
 		why:   "a read answers from the state",
 	},
 	{
+		who:   []string{"internal/past"},
+		only:  []string{"internal/authz", "internal/document", "internal/fault", "internal/ledger", "internal/store"},
+		noStd: noIO,
+		why:   "what was is told by the entries alone, and who could do what by authz",
+	},
+	{
 		who: []string{"internal/view"}, only: []string{"internal/document", "internal/fault", "internal/ledger"},
 		noStd: []string{"os", "os/exec", "net/http", "database/sql", "context"},
 		why:   "a view is a pure function of documents, so that API, CLI and reports show the same",

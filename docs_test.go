@@ -229,7 +229,7 @@ func TestActionsInDocs(t *testing.T) {
 
 var (
 	makeTarget = regexp.MustCompile(`\bmake ([a-z][a-z-]*)\b`)
-	command    = regexp.MustCompile(`\bstrongroom ([a-z]+(?::[a-z]+(?:-[a-z]+)*)?)\b`)
+	command    = regexp.MustCompile(`\bstrongroom ([a-z]+(?:[:-][a-z]+)*)\b`)
 	rule       = regexp.MustCompile(`(?m)^([a-z-]+):`)
 )
 

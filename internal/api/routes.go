@@ -193,6 +193,11 @@ func Routes() []Route {
 		{Method: get, Path: "/strongroom/findings", Need: authz.EvidenceRead, handle: listFindings},
 		{Method: post, Path: "/strongroom/findings/{finding}/actions/accept", Need: authz.TeamManage, Action: "finding.accept", Scope: scopeGlobal, handle: acceptFinding},
 		{Method: post, Path: "/strongroom/findings/{finding}/actions/assign", Need: authz.TeamManage, Action: "finding.assign", Scope: scopeGlobal, handle: assignFinding},
+		{Method: get, Path: "/strongroom/state", Need: authz.EvidenceRead, handle: getPast},
+		{Method: get, Path: "/strongroom/state/{kind}", Need: authz.EvidenceRead, handle: listPast},
+		{Method: get, Path: "/strongroom/state/{kind}/{id}", Need: authz.EvidenceRead, handle: getPastDocument},
+		{Method: get, Path: "/strongroom/diff", Need: authz.EvidenceRead, handle: listDifferences},
+		{Method: get, Path: "/strongroom/who-could", Need: authz.EvidenceRead, handle: listAble},
 		{Method: post, Path: "/strongroom/evidence", Need: authz.EvidenceRead, Action: "evidence.export", Scope: scopeReadProtected, handle: exportEvidence},
 	}
 }

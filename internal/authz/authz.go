@@ -8,6 +8,7 @@ package authz
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/store"
@@ -82,6 +83,29 @@ var collaboration = map[string][]Permission{
 	"deploy":  {AppView, AppDeploy, AppSecrets},
 	"operate": {AppView, AppOperate, AppShell},
 	"manage":  {AppView, AppManage},
+}
+
+// about are the prefixes of the permissions that concern a kind of thing and what
+// is in it.
+var about = map[string][]string{
+	"team":  {"team.", "space.", "app."},
+	"space": {"space.", "app."},
+	"app":   {"app."},
+}
+
+// About lists the permissions that concern a kind of thing (team, space, app) and
+// what is in it, sorted; with them those on its evidence and on the installation.
+func About(kind string) (out []Permission) {
+	for p := range granted {
+		in := slices.ContainsFunc(about[kind], func(prefix string) bool { return strings.HasPrefix(string(p), prefix) })
+		switch {
+		case p == AppCreate && kind == "app":
+		case in, p == EvidenceRead, p == Operate:
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Resource is what a permission is needed on. Team must be set for team,

@@ -276,3 +276,25 @@ func TestRolesOf(t *testing.T) {
 		}
 	}
 }
+
+// TestAbout: a team's permissions are all that the table has, and what is in it
+// has a part of those of what it is in.
+func TestAbout(t *testing.T) {
+	all := permissions(t)
+	all = slices.DeleteFunc(all, func(p authz.Permission) bool { return p == authz.Anyone || p == authz.Public || p == authz.System })
+	slices.Sort(all)
+	if diff := cmp.Diff(all, authz.About("team")); diff != "" {
+		t.Errorf("-table +about a team:\n%s", diff)
+	}
+	for kind, want := range map[string][]authz.Permission{
+		"space": {authz.AppCreate, authz.SpaceManage, authz.AppSecrets, authz.EvidenceRead, authz.Operate},
+		"app":   {authz.AppSecrets, authz.EvidenceRead, authz.Operate},
+	} {
+		got := authz.About(kind)
+		for _, p := range []authz.Permission{authz.AppCreate, authz.SpaceManage, authz.AppSecrets, authz.EvidenceRead, authz.Operate, authz.TeamManage} {
+			if slices.Contains(got, p) != slices.Contains(want, p) {
+				t.Errorf("about %s: %s %v", kind, p, slices.Contains(got, p))
+			}
+		}
+	}
+}

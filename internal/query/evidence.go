@@ -76,6 +76,33 @@ func (r *Reader) Evidence(identity string) (map[string]bool, error) {
 	return out, nil
 }
 
+// Hidden refuses a look at something that there was, in a scope whose evidence the
+// caller does not read. team is that of a space that there is no more.
+func (r *Reader) Hidden(scope, team string, what ledger.Target) error {
+	aim := control.Aim{Scope: scope, Target: what, Need: authz.EvidenceRead, See: authz.EvidenceRead, On: authz.Resource{Team: team}}
+	switch space, err := known[*document.Space](r, scope); {
+	case err != nil:
+		return err
+	case scope == "":
+		aim.Need, aim.See = authz.Operate, authz.Operate
+	case space != nil:
+		aim.On.Team = space.Team
+	case team == "":
+		aim.On.Team = scope
+	}
+	return r.elsewhere(aim)
+}
+
+// PastOf refuses whoever does not read the evidence of a team, in words that do not
+// tell what of the team was asked for.
+func (r *Reader) PastOf(team string) error {
+	_, err := r.Team(team, authz.EvidenceRead)
+	if fault.Of(err) == fault.NotFound {
+		return told(err, "Couldn't find that app, space or team.")
+	}
+	return err
+}
+
 // everywhere adds the scopes that are not there yet.
 func (r *Reader) everywhere(out map[string]bool) error {
 	for _, kind := range []document.Kind{document.KindTeam, document.KindSpace} {

@@ -1,0 +1,103 @@
+package past
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Sight are the scopes whose past somebody is told.
+type Sight struct {
+	open map[string]bool
+	gone map[string]*document.Space // that there are no more
+}
+
+// NewSight adds to the scopes whose evidence the caller reads now the spaces that
+// their teams once had: who answers for a team's evidence answers for what the
+// team has destroyed.
+func NewSight(ctx context.Context, st store.Store, reads map[string]bool) (Sight, error) {
+	s := Sight{open: maps.Clone(reads), gone: map[string]*document.Space{}}
+	gone, err := destroyed(ctx, st)
+	if err != nil {
+		return s, err
+	}
+	for _, c := range gone {
+		err := st.At(ctx, c.Seq, func(v store.View) (err error) {
+			s.gone[c.ID], err = store.Get[*document.Space](v, c.ID)
+			return err
+		})
+		if err != nil {
+			return s, err
+		}
+		s.open[c.ID] = s.open[s.gone[c.ID].Team]
+	}
+	return s, nil
+}
+
+// destroyed lists the spaces that there are no more, by the change that took each
+// away.
+func destroyed(ctx context.Context, st store.Store) ([]store.Change, error) {
+	head, err := st.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := st.Changed(ctx, document.KindSpace, head.Size)
+	if err != nil {
+		return nil, err
+	}
+	err = st.At(ctx, head.Size, func(v store.View) (err error) {
+		list = slices.DeleteFunc(list, func(c store.Change) bool {
+			d, failed := v.Get(document.KindSpace, c.ID)
+			err = errors.Join(err, failed)
+			return d != nil
+		})
+		return err
+	})
+	return list, err
+}
+
+// Only narrows the sight to a space that there is no more, by name or id; false
+// if there was none that it includes.
+func (s Sight) Only(identity string) (Sight, bool) {
+	one := Sight{open: map[string]bool{}, gone: s.gone}
+	for id, space := range s.gone {
+		if s.open[id] && (id == identity || space.Name == identity) {
+			one.open[id] = true
+		}
+	}
+	return one, len(one.open) > 0
+}
+
+// sees tells whether the caller is told of a document.
+func (s Sight) sees(d document.Doc) bool { return d != nil && s.open[d.Within()] }
+
+// Hidden is a document that there was and that the caller is not told of. It
+// unwraps to what they are told: that there was none.
+type Hidden struct {
+	Kind  document.Kind
+	ID    string
+	Scope string
+	Team  string // of the scope, if that is a space that there is no more
+	fault *fault.Error
+}
+
+func (h *Hidden) Error() string { return h.fault.Error() }
+
+func (h *Hidden) Unwrap() error { return h.fault }
+
+func (s Sight) hidden(d document.Doc) error {
+	h := &Hidden{Kind: d.Kind(), ID: d.Ident(), Scope: d.Within(), fault: nothing(d.Kind())}
+	if space := s.gone[h.Scope]; space != nil {
+		h.Team = space.Team
+	}
+	return h
+}
+
+func nothing(kind document.Kind) *fault.Error {
+	return fault.New(fault.NotFound, "Couldn't find that %s.", kind)
+}
