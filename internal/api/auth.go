@@ -162,6 +162,9 @@ func (d *Authenticator) identify(ctx context.Context, by control.By, token func(
 		refuse, err = who.check(v, t, now())
 		return err
 	})
+	if err == nil && refuse == nil {
+		d.used(ctx, who, by, now())
+	}
 	if err != nil || refuse == nil {
 		return who, err
 	}
@@ -169,6 +172,18 @@ func (d *Authenticator) identify(ctx context.Context, by control.By, token func(
 		return who, err
 	}
 	return who, unauthenticated // a refusal always comes back as an error; should it not, stay out
+}
+
+// used has it recorded, once a day, that an account was used. What could not be
+// recorded is at the next request: whether this one can do without the ledger is
+// decided where it is answered.
+func (d *Authenticator) used(ctx context.Context, who identity, by control.By, now time.Time) {
+	if people.Used(who.account, now) {
+		return
+	}
+	by = who.actor(by)
+	by.Reason = "" // it is of what comes next
+	_, _ = d.Kernel.Execute(ctx, &people.Use{Account: who.account.ID}, by)
 }
 
 // check takes a token's account, or returns the command that records why the
@@ -207,6 +222,7 @@ func (a *api) logIn(c *call, shown credentials) error {
 		return err
 	}
 	c.who.account = login.Account
+	a.doorman().used(c.ctx, c.who, c.by, now)
 	return nil
 }
 

@@ -102,6 +102,50 @@ func TestSuspendedAccount(t *testing.T) {
 	}
 }
 
+// TestUse: that an account is used is on record once a day, whatever it is used
+// for.
+func TestUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	uses := func() (n int) {
+		for _, l := range w.Since(0) {
+			if l.Action == "account.use" {
+				n++
+			}
+		}
+		return n
+	}
+	for i, step := range []struct {
+		who  string
+		pass time.Duration
+		want int // uses on record by then
+	}{
+		{"dev", 0, 0}, // the day the account was made tells enough
+		{"dev", 25 * time.Hour, 1},
+		{"dev", time.Hour, 1},
+		{"auditor", 0, 2},
+		{"dev", 24 * time.Hour, 3},
+	} {
+		w.Pass(step.pass)
+		if a := w.request(step.who, "GET /account", "Strongroom-Reason: of the request\n"); a.Code != 200 {
+			t.Fatalf("step %d: %d", i, a.Code)
+		}
+		if n := uses(); n != step.want {
+			t.Errorf("step %d: %d uses on record, want %d", i, n, step.want)
+		}
+	}
+	if b := w.last(); b.Actor.Email != "dev@example.org" || b.Reason != "" || b.Target.ID != w.Accounts["dev"].ID {
+		t.Errorf("on record: %+v", b)
+	}
+	if a := w.request("dev", "GET /account", ""); pick(t, a.Body.Bytes(), "last_login") != "2026-03-04T14:00:00Z" {
+		t.Errorf("the account: %s", a.Body)
+	}
+	w.Pass(25 * time.Hour)
+	if a := w.request("dev", "GET /account", ""); a.Code != 200 || uses() != 4 {
+		t.Errorf("another day: %d, %d uses", a.Code, uses())
+	}
+}
+
 func TestPasswordLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

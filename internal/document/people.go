@@ -45,6 +45,9 @@ type Account struct {
 	CreatedBy string  `json:"created_by"`
 	Suspended bool    `json:"suspended"`
 	Operator  bool    `json:"operator"` // may create teams and accounts
+	// UsedAt is when somebody last came with its password or one of its tokens,
+	// to the day; null: not since the day it was made.
+	UsedAt *time.Time `json:"used_at"`
 }
 
 // Sealed names a sealed value: where it is kept and the digest of its

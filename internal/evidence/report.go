@@ -81,7 +81,7 @@ var Definitions = []Definition{
 		Says:   "Log-ins, tokens and keys, and every read of something sensitive: config values, credentials, logs, code, recordings, evidence.",
 		Covers: "every entry in the period of the actions listed in reports/index.json, whatever its outcome",
 		Actions: []string{
-			"account.login", "token.create", "token.revoke", "key.add", "key.remove", "config.read", "credential.read", "log.read",
+			"account.login", "account.use", "token.create", "token.revoke", "key.add", "key.remove", "config.read", "credential.read", "log.read",
 			"repository.read", "repository.push", "session.open", "session.play", "evidence.export", "evidence.issue",
 		},
 		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,

@@ -32,7 +32,7 @@ type Account struct {
 func OfAccount(a *document.Account) Account {
 	out := Account{
 		CreatedAt: Time(a.CreatedAt), Email: a.Email, ID: a.ID, Name: a.Name,
-		UpdatedAt: Time(a.UpdatedAt), Verified: true,
+		UpdatedAt: Time(a.UpdatedAt), Verified: true, LastLogin: maybe(a.UsedAt),
 	}
 	if a.Suspended {
 		out.SuspendedAt = maybe(&a.UpdatedAt)

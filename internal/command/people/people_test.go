@@ -62,6 +62,22 @@ func TestSuspend(t *testing.T) {
 	w.Refused(fault.Forbidden, "", &people.AddKey{PublicKey: publicKey(t)}, w.As("dev"))
 }
 
+func TestUse(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	dev := w.Accounts["dev"].ID
+	w.Refused(fault.Conflict, commandtest.None, &people.Use{Account: dev}, w.As("dev"))
+	w.Pass(25 * time.Hour)
+	w.Refused(fault.Forbidden, "", &people.Use{Account: dev}, w.As("owner"))
+	w.Do(&people.Use{Account: dev}, w.As("dev"))
+	if got := commandtest.Get[*document.Account](w, dev); got.UsedAt == nil || !got.UsedAt.Equal(w.Now()) || !people.LastUse(got).Equal(w.Now()) {
+		t.Errorf("used at %v", got.UsedAt)
+	}
+	w.Refused(fault.Conflict, commandtest.None, &people.Use{Account: dev}, w.As("dev"))
+	w.Do(&people.SuspendAccount{Email: "dev@example.org"}, w.As("root"))
+	w.Pass(25 * time.Hour)
+	w.Refused(fault.Forbidden, "", &people.Use{Account: dev}, w.As("dev"))
+}
+
 func TestLogin(t *testing.T) {
 	w := commandtest.Bare(t, commandtest.Noon)
 	w.Account("ann", password)

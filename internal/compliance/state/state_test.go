@@ -128,6 +128,11 @@ var mutations = []mutation{
 		},
 	},
 	{
+		check: "state.stale-accounts", subject: "account:dev", tells: "since the account was made on 2026-03-02",
+		breaks: func(w *commandtest.World) { w.Set(w.Now().Add(91 * 24 * time.Hour)) },
+		mends:  func(w *commandtest.World) { w.Do(&people.Use{Account: w.IDs["account:dev"]}, w.As("dev")) },
+	},
+	{
 		check: "state.token-age", subject: "account:dev", tells: `The token "dev" of dev@example.org`,
 		breaks: func(w *commandtest.World) { w.Set(w.Now().Add(366 * 24 * time.Hour)) },
 		mends: func(w *commandtest.World) {
