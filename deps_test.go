@@ -171,6 +171,11 @@ var contracts = []contract{
 		why: "the server is not root: what is on the host the engine says",
 	},
 
+	{
+		who: []string{"internal/compliance/record"}, only: []string{"internal/compliance", "internal/control", "internal/store"}, noStd: noIO,
+		why: "such a check reads the record through the store, as everybody does",
+	},
+
 	// Engines drive what runs and know nothing of why.
 	{
 		who: []string{"internal/driver"}, only: []string{"internal/fault", "internal/pattern"},

@@ -32,7 +32,7 @@ func strangers(t *testing.T) *world {
 	w.vars["finding"] = commandtest.Find[*document.Finding](w.World, "scope", w.vars["space:ward"])[0].ID
 	w.serve(Config{
 		RatePerHour: 1_000_000, Blobs: w.Blobs, Domain: "apps.localhost", Version: "test",
-		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.checkpoints(),
+		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.signed,
 		Programme: testProgramme(t),
 	})
 	return w

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
@@ -26,7 +25,6 @@ import (
 	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/view"
 )
@@ -36,6 +34,7 @@ type world struct {
 	*commandtest.World
 	t       *testing.T
 	handler http.Handler
+	signed  *control.Checkpoints
 	logKey  note.Verifier
 	checks  *compliance.Engine
 	vars    map[string]string // what requests may name as ${…}
@@ -52,11 +51,12 @@ func newWorld(t *testing.T) *world {
 	w.certificate()
 	programme := testProgramme(t)
 	w.checks = compliance.New(compliance.Config{Store: w.Store, Kernel: w.Kernel, Programme: programme, Log: slog.New(slog.DiscardHandler), Now: w.Now})
+	w.signed, w.logKey = w.World.Checkpoints(filepath.Join(w.Dir, "anchor"))
 	w.serve(Config{
 		Programme: programme,
 		Blobs:     w.Blobs, Domain: "apps.localhost", Version: "test",
 		Site:      view.Site{API: "https://api.localhost", Git: "https://git.localhost", Region: "virginia", Since: commandtest.Noon},
-		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.checkpoints(),
+		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.signed,
 		Git: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "git "+r.URL.Path) }),
 	})
 	return w
@@ -103,30 +103,6 @@ func testProgramme(t *testing.T) *compliance.Programme {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// checkpoints sign with a key that is made for the test.
-func (w *world) checkpoints() *control.Checkpoints {
-	w.t.Helper()
-	origin := ledger.Origin(uuid.NewString(), 1)
-	skey, vkey, err := ledger.GenerateKey(rand.Reader, origin)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	signer, err1 := note.NewSigner(skey)
-	verifier, err2 := note.NewVerifier(vkey)
-	if err1 != nil || err2 != nil {
-		w.t.Fatal(err1, err2)
-	}
-	w.logKey = verifier
-	s, err := ledger.NewSigner(ledger.SignerConfig{
-		Origin: origin, Anchor: ledger.NewFileAnchor(filepath.Join(w.Dir, "anchor")),
-		Signers: []note.Signer{signer}, Keys: []note.Verifier{verifier},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return &control.Checkpoints{Store: w.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
 }
 
 // parts stand in for what other packages do for the API.

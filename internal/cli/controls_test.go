@@ -44,7 +44,7 @@ func TestControls(t *testing.T) {
 		}
 	}
 
-	if out := s.ok("controls:explain", "ledger.retention"); !strings.Contains(out, "Not yet there state.retention") {
+	if out := s.ok("controls:explain", "host.binary"); !strings.Contains(out, "Not yet there host.binary") {
 		t.Errorf("explain what is planned:\n%s", out)
 	}
 

@@ -31,6 +31,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/builtin"
+	"github.com/strongroom/strongroom/internal/compliance/record"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -75,7 +76,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
-	if l.programme, err = builtin.Programme(builtin.Reach{}); err != nil {
+	if l.programme, err = builtin.Programme(builtin.Reach{Record: record.Means{Store: l.Store, Checkpoints: l.signing, Now: l.Now}}); err != nil {
 		t.Fatal(err)
 	}
 	l.exporter = evidence.New(evidence.Config{

@@ -7,6 +7,7 @@ import (
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/compliance/host"
+	"github.com/strongroom/strongroom/internal/compliance/record"
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
@@ -30,6 +31,7 @@ func (p *parts) reach() builtin.Reach {
 			Engine: p.driver, Store: p.store, Clock: host.KernelClock, Listeners: host.KernelListeners,
 			Declared: append([]string{p.cfg.API, p.cfg.Rendezvous, p.cfg.Bastion, p.cfg.EdgeHTTPS, p.cfg.EdgeHTTP}, p.cfg.Listeners...),
 		},
+		Record: record.Means{Store: p.store, Checkpoints: p.checkpoints, Now: time.Now},
 	}
 }
 

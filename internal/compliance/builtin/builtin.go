@@ -13,6 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/attempt"
 	"github.com/strongroom/strongroom/internal/compliance/host"
+	"github.com/strongroom/strongroom/internal/compliance/record"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 )
 
@@ -21,6 +22,7 @@ import (
 type Reach struct {
 	Attempts attempt.Config
 	Host     host.Config
+	Record   record.Means
 }
 
 // Programme brings both together. own are an installation's own controls and
@@ -30,5 +32,5 @@ func Programme(reach Reach, own ...fs.FS) (*compliance.Programme, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compliance.Join(c, slices.Concat(state.All(), attempt.All(reach.Attempts), host.All(reach.Host)))
+	return compliance.Join(c, slices.Concat(state.All(), attempt.All(reach.Attempts), host.All(reach.Host), record.All(reach.Record)))
 }

@@ -1,6 +1,8 @@
 package builtin
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestProgramme: the catalogue that the program carries names exactly the checks
 // that there are, and plans none of them.

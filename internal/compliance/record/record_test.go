@@ -1,0 +1,169 @@
+package record_test
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/compliance/record"
+	"github.com/strongroom/strongroom/internal/document"
+)
+
+// lab is a world whose head is signed when the test says so.
+type lab struct {
+	*commandtest.World
+	means  record.Means
+	anchor string
+	kept   []byte // the body that was taken away
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{World: commandtest.New(t, commandtest.Noon), anchor: filepath.Join(t.TempDir(), "anchor")}
+	signed, _ := l.Checkpoints(filepath.Join(l.anchor, "checkpoint"))
+	l.means = record.Means{Store: l.Store, Checkpoints: signed, Now: l.Now}
+	if err := os.Mkdir(l.anchor, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sign(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) sign() error {
+	_, _, err := l.means.Checkpoints.Sign(l.T.Context())
+	return err
+}
+
+// behind is somebody who writes to the database behind the platform's back.
+func (l *lab) behind(statement string, args ...any) {
+	l.T.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(l.Dir, "ledger.db"))
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	defer db.Close()
+	if l.kept == nil {
+		if err := db.QueryRow(`SELECT body FROM entries WHERE seq = 7`).Scan(&l.kept); err != nil {
+			l.T.Fatal(err)
+		}
+	}
+	if r, err := db.Exec(statement, args...); err != nil {
+		l.T.Fatal(err)
+	} else if n, err := r.RowsAffected(); n != 1 || err != nil {
+		l.T.Fatalf("%s: %d rows, %v", statement, n, err)
+	}
+}
+
+func (l *lab) restore() { l.behind(`UPDATE entries SET body = ? WHERE seq = 7`, l.kept) }
+
+// mutations break what a check watches and mend it again.
+var mutations = []struct {
+	check  string
+	tells  string
+	breaks func(l *lab)
+	mends  func(l *lab)
+}{
+	{
+		check: "state.checkpoint-fresh", tells: " has none",
+		breaks: func(l *lab) {
+			// The anchor's disk is gone, and something happens.
+			if err := os.Rename(l.anchor, l.anchor+".away"); err != nil {
+				l.T.Fatal(err)
+			}
+			l.Do(&apps.Update{Identity: "clinic", Maintenance: new(true)}, l.As("owner"))
+			if l.sign() == nil {
+				l.T.Error("signed without an anchor")
+			}
+			l.Pass(time.Minute)
+		},
+		mends: func(l *lab) {
+			if err := os.Rename(l.anchor+".away", l.anchor); err != nil {
+				l.T.Fatal(err)
+			}
+			if err := l.sign(); err != nil {
+				l.T.Fatal(err)
+			}
+		},
+	},
+	{
+		check: "state.ledger-whole", tells: "the ledger is damaged at entry 7",
+		breaks: func(l *lab) {
+			l.behind(`UPDATE entries SET body = replace(body, 'ok', 'no') WHERE seq = 7`)
+		},
+		mends: (*lab).restore,
+	},
+	{
+		check: "state.ledger-whole", tells: "the ledger is damaged",
+		breaks: func(l *lab) {
+			l.behind(`UPDATE documents SET rev = rev + 1 WHERE kind = 'app' AND id = ?`, l.IDs["app:clinic"])
+		},
+		mends: func(l *lab) {
+			l.behind(`UPDATE documents SET rev = rev - 1 WHERE kind = 'app' AND id = ?`, l.IDs["app:clinic"])
+		},
+	},
+	{
+		check: "state.retention", tells: "Entry 7 has no body, which must be kept until 2032-03-02T12:00:00Z",
+		breaks: func(l *lab) { l.behind(`UPDATE entries SET body = NULL WHERE seq = 7`) },
+		mends:  (*lab).restore,
+	},
+	{
+		check: "state.retention", tells: "Entry 7 has no body",
+		breaks: func(l *lab) { l.behind(`UPDATE entries SET body = NULL WHERE seq = 7`) },
+		mends: func(l *lab) { // it need not be kept any longer
+			l.Set(commandtest.Noon.AddDate(6, 0, 1))
+			l.T.Cleanup(l.restore)
+		},
+	},
+}
+
+// TestMutations: every check sees what it watches break, and sees it mended.
+func TestMutations(t *testing.T) {
+	tested := map[string]bool{}
+	for _, m := range mutations {
+		tested[m.check] = true
+		t.Run(m.check, func(t *testing.T) {
+			l := newLab(t)
+			l.expect(m.check, document.StatusPass, "")
+			m.breaks(l)
+			l.expect(m.check, document.StatusFail, m.tells)
+			m.mends(l)
+			l.expect(m.check, document.StatusPass, "")
+		})
+	}
+	for _, c := range record.All(record.Means{}) {
+		if !tested[c.ID] {
+			t.Errorf("nothing breaks what %s watches", c.ID)
+		}
+	}
+}
+
+func (l *lab) expect(check, status, tells string) {
+	l.T.Helper()
+	for _, c := range record.All(l.means) {
+		if c.ID != check {
+			continue
+		}
+		got, err := c.Try(l.T.Context())
+		if err != nil || len(got) != 1 || got[0].Status != status || !strings.Contains(strings.Join(got[0].Facts, "\n"), tells) {
+			l.T.Errorf("%+v, %v; want %s that tells %q", got, err, status, tells)
+		}
+		return
+	}
+	l.T.Errorf("there is no check %s", check)
+}
+
+// TestSeconds: what just happened may wait for its checkpoint.
+
+func TestSeconds(t *testing.T) {
+	l := newLab(t)
+	l.Do(&apps.Update{Identity: "clinic", Maintenance: new(true)}, l.As("owner"))
+	l.Pass(5 * time.Second)
+	l.expect("state.checkpoint-fresh", document.StatusPass, "seconds old")
+}
