@@ -3,8 +3,11 @@ package catalog_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/strongroom/strongroom/catalog"
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -70,5 +73,33 @@ func TestReports(t *testing.T) {
 				t.Errorf("control %s plans the report %s, which exists", c.ID, r)
 			}
 		}
+	}
+}
+
+// TestFrameworks: how many requirements each framework has, and how many of them no
+// control answers to.
+func TestFrameworks(t *testing.T) {
+	type size struct{ requirements, unanswered int }
+	want := map[string]size{
+		"hipaa-security": {72, 6},
+		"hitrust-csf":    {53, 0},
+		"nist-800-53r5":  {86, 0},
+		"soc2":           {38, 0},
+	}
+	got := map[string]size{}
+	c := load(t)
+	for _, f := range c.Frameworks {
+		s := size{requirements: len(f.Requirements)}
+		for _, r := range f.Requirements {
+			if !slices.ContainsFunc(c.Controls, func(x *compliance.Control) bool {
+				return slices.ContainsFunc(x.Maps, func(m compliance.Mapping) bool { return m.Framework == f.ID && m.To == r.ID })
+			}) {
+				s.unanswered++
+			}
+		}
+		got[f.ID] = s
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(size{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

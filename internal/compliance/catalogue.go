@@ -72,6 +72,12 @@ type Framework struct {
 	Requirements []Requirement `json:"requirements"`
 }
 
+// Answer is a mapping as a framework says it itself.
+type Answer struct {
+	Control string `json:"control"`
+	Extent  string `json:"extent"`
+}
+
 // Requirement is one of a framework.
 type Requirement struct {
 	ID       string `json:"id"`
@@ -80,6 +86,9 @@ type Requirement struct {
 	Asks     string `json:"asks"`
 	Share    string `json:"share"`
 	Artifact string `json:"artifact"`
+	// Answers are mappings of controls that do not name the requirement
+	// themselves. Load adds them to the controls.
+	Answers []Answer `json:"answers"`
 }
 
 // Catalogue is all controls and frameworks, by id.
@@ -134,6 +143,7 @@ func Load(schemas fs.FS, sources ...fs.FS) (*Catalogue, error) {
 	}
 	slices.SortFunc(l.out.Controls, func(a, b *Control) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(l.out.Frameworks, func(a, b *Framework) int { return strings.Compare(a.ID, b.ID) })
+	l.answers()
 	l.check()
 	if err := errors.Join(l.wrong...); err != nil {
 		return nil, fmt.Errorf("the catalogue of controls:\n%w", err)
@@ -236,6 +246,22 @@ func decode[T any](l *loader, schema *jsonschema.Schema, name string, raw []byte
 	return out, err == nil
 }
 
+// answers adds to the controls what frameworks say of them.
+func (l *loader) answers() {
+	for _, f := range l.out.Frameworks {
+		for _, r := range f.Requirements {
+			for _, a := range r.Answers {
+				c := l.out.Control(a.Control)
+				if c == nil {
+					l.fail("framework %s: %s is answered by the control %s, which does not exist", f.ID, r.ID, a.Control)
+					continue
+				}
+				c.Maps = append(c.Maps, Mapping{f.ID, r.ID, a.Extent})
+			}
+		}
+	}
+}
+
 // check looks for ids that nothing has, that two have, and for circles.
 func (l *loader) check() {
 	if l.files > maxFiles {
@@ -258,9 +284,12 @@ func (l *loader) check() {
 		if i > 0 && l.out.Controls[i-1].ID == c.ID {
 			l.fail("there are two controls %s", c.ID)
 		}
-		for _, m := range c.Maps {
+		for i, m := range c.Maps {
 			if !requirements[m.Framework+" "+m.To] {
 				l.fail("control %s is mapped to %s %s, which does not exist", c.ID, m.Framework, m.To)
+			}
+			if slices.ContainsFunc(c.Maps[:i], func(o Mapping) bool { return o.Framework == m.Framework && o.To == m.To }) {
+				l.fail("control %s is mapped to %s %s twice", c.ID, m.Framework, m.To)
 			}
 		}
 		for _, d := range c.Depends {

@@ -3,6 +3,7 @@ package compliance
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -45,6 +46,11 @@ func depends(on ...string) map[string]any { return map[string]any{"depends": on}
 
 const house = `{"id": "house", "title": "House rules", "source": "us", "requirements": [{"id": "1", "title": "Shut the door"}]}`
 
+// answered is the house rules with a control that answers to them.
+func answered(by string) string {
+	return strings.Replace(house, `"Shut the door"`, `"Shut the door", "answers": [{"control": "`+by+`", "extent": "partial"}]`, 1)
+}
+
 // TestLoad: what users write is checked as a whole, and all that is wrong is
 // told, by file.
 func TestLoad(t *testing.T) {
@@ -61,6 +67,10 @@ func TestLoad(t *testing.T) {
 		"a circle":               {files{"controls/a.json": written("a", depends("b")), "controls/b.json": written("b", depends("c")), "controls/c.json": written("c", depends("b"))}, []string{"depend on each other: b, c, b"}},
 		"another name":           {files{"controls/a.json": written("b", nil)}, []string{`controls/a.json: its id is "b"`}},
 		"a requirement twice":    {files{"frameworks/house.json": strings.Replace(house, `[{`, `[{"id": "1", "title": "again"}, {`, 1)}, []string{"the requirement 1 twice"}},
+		"answers":                {files{"controls/a.json": written("a", nil), "frameworks/house.json": answered("a")}, nil},
+		"answered by nothing":    {files{"frameworks/house.json": answered("a")}, []string{"framework house: 1 is answered by the control a, which does not exist"}},
+		"answered twice":         {files{"controls/a.json": written("a", mapped("house", "1")), "frameworks/house.json": answered("a")}, []string{"control a is mapped to house 1 twice"}},
+		"an unknown extent":      {files{"controls/a.json": written("a", nil), "frameworks/house.json": strings.Replace(answered("a"), "partial", "wholly", 1)}, []string{"frameworks/house.json"}},
 		"an unknown member":      {files{"controls/a.json": written("a", map[string]any{"colour": "red"})}, []string{"controls/a.json", "colour"}},
 		"an unknown severity":    {files{"controls/a.json": written("a", map[string]any{"severity": "dire"})}, []string{"controls/a.json"}},
 		"no JSON":                {files{"controls/a.json": "{"}, []string{"controls/a.json"}},
@@ -101,6 +111,11 @@ func TestOwnFiles(t *testing.T) {
 		"controls/house.door.json": written("house.door", mapped("house", "1")), "frameworks/house.json": house,
 	}.fs())
 	if err != nil || len(both.Controls) != len(own.Controls)+1 || both.Framework("house") == nil || both.Digest == own.Digest {
+		t.Errorf("%v, %+v", err, both)
+	}
+	// A framework of one's own may say which of the program's controls answer to it.
+	both, err = Load(catalog.Files, catalog.Files, files{"frameworks/house.json": answered(first)}.fs())
+	if err != nil || !slices.Contains(both.Control(first).Maps, Mapping{"house", "1", Partial}) {
 		t.Errorf("%v, %+v", err, both)
 	}
 	if _, err := Load(catalog.Files, catalog.Files, files{"controls/" + first + ".json": written(first, nil)}.fs()); err == nil || !strings.Contains(err.Error(), "two controls "+first) {
