@@ -34,6 +34,10 @@ func TestControls(t *testing.T) {
 	if hipaa := s.ok("controls", "--framework", "hipaa-security"); !strings.Contains(hipaa, "supports 164.312(c)(1)") {
 		t.Errorf("controls --framework:\n%s", hipaa)
 	}
+	// What a framework says of controls itself reaches people as well.
+	if shield := s.ok("controls", "--framework", "ny-shield"); !strings.Contains(shield, "partial 899-bb(2)(b)(ii)(B)(4)") {
+		t.Errorf("controls --framework:\n%s", shield)
+	}
 	s.fails(1, "There are: [hipaa-security", "controls", "--framework", "none")
 	explained := s.ok("controls:explain", "approvals.second-person")
 	for _, words := range []string{
