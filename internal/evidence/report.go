@@ -173,6 +173,7 @@ var Definitions = []Definition{
 			{"suspended", "/doc/suspended"},
 			{"created at", "/doc/created_at"},
 			{"created by", "/doc/created_by"},
+			{"last used", "/doc/used_at"},
 		}),
 	},
 	{
@@ -196,6 +197,7 @@ var Definitions = []Definition{
 			{"what", "/doc/what"}, {"subject", "/doc/subject"}, {"by", "/doc/by_email"}, {"reason", "/doc/reason"}, {"at", "/doc/created_at"},
 		}),
 	},
+	requests,
 	{
 		Name: "attempts", Title: "Attempts", Says: "What must not work and was tried: from where, at what, and whether it was refused.",
 		Covers: "the last result of every attempt on record for the space at the end of the period", Kind: "attempt",

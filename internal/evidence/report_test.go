@@ -9,6 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -26,6 +27,10 @@ type population struct {
 
 var populations = []population{
 	{report: "deployments", without: []string{"sbom", "provenance"}}, // the world's builds have none
+	{report: "users", happens: func(l *lab) {
+		l.Pass(25 * time.Hour)
+		l.Do(&people.Use{Account: l.IDs["account:auditor"]}, l.As("auditor"))
+	}},
 	{report: "access-changes", happens: func(l *lab) {
 		by := l.As("viewer")
 		by.Actor.IP, by.Actor.UserAgent = "192.0.2.7", "test/1"
@@ -51,6 +56,12 @@ var populations = []population{
 		l.Do(&checks.Assign{ID: f.ID, Email: "admin@example.org"}, l.As("owner"))
 		l.Do(&checks.Accept{ID: f.ID, Reason: "for a visit", Until: l.Now().Add(time.Hour)}, l.As("admin"))
 		trust("192.0.2.0/24")
+	}},
+	{report: "requests", happens: func(l *lab) {
+		role := &teams.GrantRole{Team: "care", Email: "viewer@example.org", Role: authz.Approver}
+		l.Do(role, l.As("owner"))
+		l.Do(&teams.DecideRequest{ID: role.Request.ID, Grant: true}, l.As("admin"))
+		l.Do(&teams.UpdatePolicy{Team: "care", Approvals: new(0)}, l.As("owner"))
 	}},
 	{report: "attempts", happens: func(l *lab) {
 		l.Do(&spaces.RecordAttempt{
