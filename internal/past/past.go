@@ -3,9 +3,10 @@
 //
 // Invariants: the past does not change, so a question has the same answer for
 // ever; an answer is made of what the caller's Sight names and of nothing else; a
-// page looks at a bounded number of documents, however many there are; what was
-// allowed is what internal/authz says of the state of that moment. Sealed values
-// are in no document, only their names.
+// page of documents looks at a bounded number of them, however many there are, and
+// only who could do what reads all accounts; what was allowed is what
+// internal/authz says of the state of that moment. Sealed values are in no
+// document, only their names.
 //
 // internal/api calls it.
 package past

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -61,7 +62,7 @@ func (r *reading) read(kind document.Kind, id string, seq int64) (document.Doc, 
 		return nil, fmt.Errorf("read entry %d: %w", seq, err)
 	}
 	if raw == nil {
-		return nil, fmt.Errorf("the body of entry %d, which held %s %s, was erased when its retention ended", seq, kind, id)
+		return nil, fault.New(fault.Conflict, "The body of entry %d, which held %s %s, was erased when its retention ended.", seq, kind, id)
 	}
 	changes, err := changesIn(raw)
 	if err != nil {
