@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -89,6 +90,30 @@ type Requirement struct {
 	// Answers are mappings of controls that do not name the requirement
 	// themselves. Load adds them to the controls.
 	Answers []Answer `json:"answers"`
+	Item    *Item    `json:"item"` // nil: the framework's packs have no folder for it
+}
+
+// Item is what a pack's folder for a requirement tells: the answer, the reports
+// whose rows show it, and what the platform does not know.
+type Item struct {
+	Answer   string      `json:"answer"`
+	Reports  []Selection `json:"reports"`
+	Missing  string      `json:"missing"`  // completes "the platform does not know"; "" = nothing
+	Provider string      `json:"provider"` // of what is missing: one of those who can be responsible
+}
+
+// Selection is those rows of a report whose cells are among the values of each
+// column that Where names; of a report that is no table, all of it.
+type Selection struct {
+	Report string              `json:"report"`
+	Where  map[string][]string `json:"where"`
+}
+
+var notInSlug = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+
+// Slug is the requirement's id as the name of a folder.
+func (r *Requirement) Slug() string {
+	return strings.Trim(notInSlug.ReplaceAllString(r.ID, "-"), "-.")
 }
 
 // Catalogue is all controls and frameworks, by id.
@@ -267,7 +292,7 @@ func (l *loader) check() {
 	if l.files > maxFiles {
 		l.fail("there are more than %d files", maxFiles)
 	}
-	requirements := map[string]bool{}
+	requirements, folders := map[string]bool{}, map[string]bool{}
 	for i, f := range l.out.Frameworks {
 		if i > 0 && l.out.Frameworks[i-1].ID == f.ID {
 			l.fail("there are two frameworks %s", f.ID)
@@ -278,6 +303,7 @@ func (l *loader) check() {
 				l.fail("framework %s has the requirement %s twice", f.ID, r.ID)
 			}
 			requirements[key] = true
+			l.folder(f, r, folders)
 		}
 	}
 	for i, c := range l.out.Controls {
@@ -299,6 +325,24 @@ func (l *loader) check() {
 		}
 	}
 	l.circles()
+}
+
+// folder sees that the items of all frameworks have folders of their own, also
+// where names that differ in case only are the same.
+func (l *loader) folder(f *Framework, r Requirement, folders map[string]bool) {
+	if r.Item == nil {
+		return
+	}
+	name := strings.ToLower(r.Slug())
+	if name == "" || folders[name] {
+		l.fail("framework %s: the item %s has no folder of its own: %q", f.ID, r.ID, name)
+	}
+	folders[name] = true
+	for i, s := range r.Item.Reports {
+		if slices.ContainsFunc(r.Item.Reports[:i], func(o Selection) bool { return o.Report == s.Report }) {
+			l.fail("framework %s: the item %s has the report %s twice", f.ID, r.ID, s.Report)
+		}
+	}
 }
 
 // circles finds controls that depend on themselves.

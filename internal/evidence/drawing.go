@@ -11,6 +11,7 @@ import (
 
 // drawing is the picture's measure; its parts are drawn by the template.
 type drawing struct {
+	Says          string // for who does not see it
 	Width, Height int
 	Wall          frame
 	Boxes         []box
@@ -62,10 +63,12 @@ func (l line) Middle() int { return (l.X1 + l.X2) / 2 }
 type way string
 
 const (
-	link   way = "link"   // both belong together
-	flow   way = "flow"   // from the first to the second
-	barred way = "barred" // nothing gets through
-	broken way = "broken" // something got through that must not
+	link     way = "link"     // both belong together
+	flow     way = "flow"     // from the first to the second
+	barred   way = "barred"   // nothing gets through
+	laden    way = "laden"    // carries ePHI
+	doubtful way = "doubtful" // nobody knows whether it carries ePHI
+	broken   way = "broken"   // something got through that must not
 )
 
 // Measures of the picture, in its own units: those of a text of 13 a line.
@@ -92,17 +95,19 @@ const (
 
 // Colours say what a box is.
 const (
-	ink   = "#1c2430" // a process
-	green = "#1d6b3c" // a volume
-	soft  = "#5b6675" // outside of the space
+	ink    = "#1c2430" // a process
+	green  = "#1d6b3c" // a volume
+	soft   = "#5b6675" // outside of the space, or without ePHI
+	purple = "#6b2d7f" // with ePHI
+	amber  = "#b9770e" // nobody knows
 )
 
 // draw places what is outside in the first column: who may enter, where to
 // what is inside may connect, and the spaces that nothing leads to. The apps are
 // in the second and the add-ons in the third, with a line for each attachment.
 func (i *isolation) draw() drawing {
-	d := drawing{Width: addonsX + boxWidth + 30 + margin}
-	left := d.outside(i)
+	d := newDrawing("The space, what is in it, who may enter, what may leave, and what nothing leads to")
+	d.outside(i)
 	apps := d.column(appsX, len(i.Apps), func(n int) box {
 		a := i.Apps[n]
 		return named(ink, a.Name, count(dynos(a), "dyno")+", ePHI: "+a.EPHI)
@@ -112,18 +117,42 @@ func (i *isolation) draw() drawing {
 		return named(green, a.Name, "encrypted volume", "ePHI: "+a.EPHI)
 	})
 	d.attach(i, apps, addons)
+	d.enclose(i.Space)
+	return d
+}
+
+func newDrawing(says string) drawing {
+	return drawing{Says: says, Width: addonsX + boxWidth + 30 + margin}
+}
+
+// enclose draws the wall around all that is right of it, as high as the picture
+// has become.
+func (d *drawing) enclose(space string) {
 	bottom := topY
-	for _, b := range append(append(left, apps...), addons...) {
+	for _, b := range d.Boxes {
 		bottom = max(bottom, b.Y+b.H)
 	}
 	d.Height = bottom + boxGap + margin
 	d.Wall = frame{X: wallX, Y: wallY, W: d.Width - wallX - margin, H: d.Height - wallY - margin}
-	d.Wall.Name = fit("space "+i.Space, d.Wall.W-24, bold)
-	return d
+	d.Wall.Name = fit("space "+space, d.Wall.W-24, bold)
+}
+
+// lead draws the line between a box of the first column and the wall.
+func (d *drawing) lead(b box, w way, out bool) {
+	l := line{b.X + b.W, b.Y + b.H/2, wallX, b.Y + b.H/2, w}
+	if out && w != barred {
+		l.X1, l.X2 = l.X2, l.X1
+	}
+	d.Lines = append(d.Lines, l)
+}
+
+// join draws the line between boxes of the second and the third column.
+func (d *drawing) join(from, to box, w way) {
+	d.Lines = append(d.Lines, line{from.X + from.W, from.Y + from.H/2, to.X, to.Y + to.H/2, w})
 }
 
 // outside is the first column, with what its boxes have to do with the space.
-func (d *drawing) outside(i *isolation) []box {
+func (d *drawing) outside(i *isolation) {
 	list := []box{
 		named(soft, "edge", i.Trusted()),
 		named(soft, "outside", i.leaves()...),
@@ -131,19 +160,14 @@ func (d *drawing) outside(i *isolation) []box {
 	}
 	list = d.column(margin, len(list), func(n int) box { return list[n] })
 	for n, w := range []way{flow, flow, barred} {
-		b := list[n]
-		l := line{b.X + b.W, b.Y + b.H/2, wallX, b.Y + b.H/2, w}
 		switch {
 		case n == 0 && len(i.Doc.Trusted) == 0, n == 1 && len(i.Doc.Outbound) == 0:
-			l.Way = barred
-		case n == 1:
-			l.X1, l.X2 = l.X2, l.X1 // out of the space
+			w = barred
 		case n == 2 && i.failed() > 0:
-			l.Way = broken
+			w = broken
 		}
-		d.Lines = append(d.Lines, l)
+		d.lead(list[n], w, n == 1)
 	}
-	return list
 }
 
 // column places boxes below each other.
@@ -166,8 +190,7 @@ func (d *drawing) attach(i *isolation, apps, addons []box) {
 	}
 	for n, a := range i.Apps {
 		for _, name := range a.Addons {
-			from, to := apps[n], at[name]
-			d.Lines = append(d.Lines, line{from.X + from.W, from.Y + from.H/2, to.X, to.Y + to.H/2, link})
+			d.join(apps[n], at[name], link)
 		}
 	}
 }

@@ -49,8 +49,9 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
 	}
 	var tables []table
+	items := newItems(p.cfg.Programme, nil)
 	for _, r := range g.reports {
-		t, err := readTable(a, r)
+		t, err := readTable(a, r, items)
 		if err != nil {
 			return err
 		}
@@ -79,6 +80,13 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	if err := w.AddJSON("reports/controls.json", controls.json()); err != nil {
 		return err
 	}
+	if err := writePHI(w, a, isolation, items); err != nil {
+		return err
+	}
+	items.answered(controls)
+	if err := items.write(w, a); err != nil {
+		return err
+	}
 	return render(w, "index.html", "index.html", struct {
 		About
 		Tables []table
@@ -96,13 +104,15 @@ func render(w *pack.Writer, path, name string, data any) error {
 // maxHTMLRows bounds a page; the CSV beside it has every row.
 const maxHTMLRows = 5000
 
-func readTable(a About, from *report) (table, error) {
+// readTable reads a report for its page, and shows each row to the items.
+func readTable(a About, from *report, items *items) (table, error) {
 	r := csv.NewReader(bytes.NewReader(from.text.Bytes()))
 	t := table{About: a, Definition: from.Definition}
 	var err error
 	if t.Head, err = r.Read(); err != nil {
 		return t, fmt.Errorf("report %s: %w", from.Name, err)
 	}
+	items.begin(from.Name, t.Head)
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
@@ -111,6 +121,7 @@ func readTable(a About, from *report) (table, error) {
 		if err != nil {
 			return t, fmt.Errorf("report %s: %w", from.Name, err)
 		}
+		items.take(from.Name, row)
 		if t.Count++; t.Count <= maxHTMLRows {
 			t.Rows = append(t.Rows, row)
 		}

@@ -17,13 +17,15 @@ type isolation struct {
 	Addons   []*document.Addon
 	Attempts []*document.Attempt
 	Drawing  drawing
+	PHI      []phiPath
 }
 
 type isolatedApp struct {
 	*document.App
-	Formations []*document.Formation
-	Domains    []*document.Domain
-	Addons     []string // names of what is attached
+	Formations  []*document.Formation
+	Domains     []*document.Domain
+	Addons      []string // names of what is attached
+	Attachments []*document.Attachment
 }
 
 // isolation reads the state at the end of the period.
@@ -55,7 +57,13 @@ func (p *export) isolation(a About) (*isolation, error) {
 		if err != nil {
 			return err
 		}
-		return out.readApps(v, apps)
+		if err := out.readApps(v, apps); err != nil {
+			return err
+		}
+		if out.Doc != p.space { // it was there at that time
+			out.PHI, err = readPHI(v, out)
+		}
+		return err
 	})
 	out.Drawing = out.draw()
 	return out, err
@@ -75,11 +83,10 @@ func (i *isolation) readApps(v store.View, apps []*document.App) error {
 		if x.Domains, err = store.Find[*document.Domain](v, "app", a.ID); err != nil {
 			return err
 		}
-		list, err := store.Find[*document.Attachment](v, "app", a.ID)
-		if err != nil {
+		if x.Attachments, err = store.Find[*document.Attachment](v, "app", a.ID); err != nil {
 			return err
 		}
-		for _, at := range list {
+		for _, at := range x.Attachments {
 			x.Addons = append(x.Addons, names[at.Addon])
 		}
 		i.Apps = append(i.Apps, x)

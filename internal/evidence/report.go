@@ -199,6 +199,23 @@ var Definitions = []Definition{
 	},
 	requests,
 	{
+		Name: "apps", Title: "Apps", Says: "Every app, whose it is, and whether its team says that it holds ePHI.",
+		Covers: "every app of the space at the end of the period", Kind: "app",
+		Columns: columns([]pack.Column{
+			{"app", "/doc/id"}, {"name", "/doc/name"}, {"team", "/doc/team"}, {"ephi", "/doc/ephi"}, {"stack", "/doc/stack"},
+			{"maintenance", "/doc/maintenance"}, {"created at", "/doc/created_at"}, {"last release", "/doc/released_at"},
+		}),
+	},
+	{
+		Name: "addons", Title: "Add-ons", Says: "Every database: whether it holds ePHI, the app it was made for, its size, and the key that its volume is encrypted with.",
+		Covers: "every add-on of the space at the end of the period", Kind: "addon",
+		Columns: columns([]pack.Column{
+			{"add-on", "/doc/id"}, {"name", "/doc/name"}, {"app", "/doc/app"}, {"service", "/doc/service"}, {"plan", "/doc/plan"}, {"ephi", "/doc/ephi"},
+			{"state", "/doc/state"}, {"version", "/doc/version"}, {"bytes", "/doc/bytes"}, {"volume", "/doc/volume"}, {"volume key", "/doc/volume_key/id"},
+			{"image", "/doc/image"}, {"created at", "/doc/created_at"}, {"created by", "/doc/created_by"},
+		}),
+	},
+	{
 		Name: "attempts", Title: "Attempts", Says: "What must not work and was tried: from where, at what, and whether it was refused.",
 		Covers: "the last result of every attempt on record for the space at the end of the period", Kind: "attempt",
 		Columns: columns([]pack.Column{

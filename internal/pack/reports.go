@@ -258,6 +258,14 @@ func cellText(value []byte) string {
 	return string(value)
 }
 
+// AppendRow appends a line of a table as provable CSVs have it.
+func AppendRow(line []byte, cells ...string) []byte {
+	for i, s := range cells {
+		line = appendCell(line, i, s)
+	}
+	return append(line, '\n')
+}
+
 // appendCell appends the i-th cell of a row. A cell that a spreadsheet would
 // take for a formula gets a leading apostrophe.
 func appendCell(line []byte, i int, s string) []byte {

@@ -2,7 +2,7 @@
 // catalogue in catalog/, with every check that there is.
 //
 // Invariants: the catalogue names exactly these checks and plans none of them,
-// or there is no programme. internal/server runs it and packs are made with it.
+// and names no report that packs do not have, or there is no programme. internal/server runs it and packs are made with it.
 package builtin
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/compliance/host"
 	"github.com/strongroom/strongroom/internal/compliance/record"
 	"github.com/strongroom/strongroom/internal/compliance/state"
+	"github.com/strongroom/strongroom/internal/evidence"
 )
 
 // Reach is what the checks reach out to besides the state. Without it they are
@@ -30,6 +31,9 @@ type Reach struct {
 func Programme(reach Reach, own ...fs.FS) (*compliance.Programme, error) {
 	c, err := compliance.Load(catalog.Files, append([]fs.FS{catalog.Files}, own...)...)
 	if err != nil {
+		return nil, err
+	}
+	if err := evidence.Fit(c); err != nil {
 		return nil, err
 	}
 	return compliance.Join(c, slices.Concat(state.All(), attempt.All(reach.Attempts), host.All(reach.Host), record.All(reach.Record)))

@@ -1,0 +1,185 @@
+package evidence
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/pack"
+	"github.com/strongroom/strongroom/internal/store"
+)
+
+// Kinds of places and ways.
+const (
+	phiStore = "store"
+	phiLink  = "link"
+)
+
+// outsideOf is where outbound rules lead to.
+const outsideOf = "outside of the space"
+
+// phiPath is a store that can hold ePHI, or a link that can carry it.
+type phiPath struct {
+	Seq       int64 // of the entry that made it what it is
+	Kind      string
+	What      string
+	EPHI      string // yes, no, unknown
+	From, To  string
+	Path      string
+	Reach     string // who can get at it
+	Recorded  string
+	Encrypted string
+}
+
+// phiHead are the columns of phi-paths.csv.
+var phiHead = []string{"seq", "kind", "what", "ephi", "from", "to", "path", "who can reach it", "how that is recorded", "how it is encrypted"}
+
+func (x phiPath) row() []string {
+	return []string{strconv.FormatInt(x.Seq, 10), x.Kind, x.What, x.EPHI, x.From, x.To, x.Path, x.Reach, x.Recorded, x.Encrypted}
+}
+
+// phiPaths is the report: all stores and links of a space, as they follow from
+// what is on record. It shares the state that the report on isolation reads.
+type phiPaths struct {
+	About
+	At      time.Time
+	Paths   []phiPath
+	Drawing drawing
+}
+
+// Head are the columns.
+func (r *phiPaths) Head() []string { return phiHead }
+
+// Shown are the paths that fit a page.
+func (r *phiPaths) Shown() []phiPath { return r.Paths[:min(len(r.Paths), maxHTMLRows)] }
+
+// Unknown counts those of which nobody said whether they carry ePHI.
+func (r *phiPaths) Unknown() (n int) {
+	for _, x := range r.Paths {
+		if x.EPHI == document.EPHIUnknown {
+			n++
+		}
+	}
+	return n
+}
+
+// csv is the table. No verifier computes it: it is signed with the pack, and
+// each row names the entry that it follows from.
+func (r *phiPaths) csv() []byte {
+	out := pack.AppendRow(nil, phiHead...)
+	for _, x := range r.Paths {
+		out = pack.AppendRow(out, x.row()...)
+	}
+	return out
+}
+
+// writePHI writes the report, and shows its rows to the items.
+func writePHI(w *pack.Writer, a About, i *isolation, items *items) error {
+	r := &phiPaths{About: a, At: a.To, Paths: i.PHI, Drawing: i.drawPHI()}
+	items.begin("phi-paths", phiHead)
+	for _, x := range r.Paths {
+		items.take("phi-paths", x.row())
+	}
+	if err := w.AddBytes("reports/phi-paths.csv", r.csv()); err != nil {
+		return err
+	}
+	if err := render(w, "reports/phi-paths.svg", "drawing", r.Drawing); err != nil {
+		return err
+	}
+	return render(w, "reports/phi-paths.html", "phi-paths.html", r)
+}
+
+// phiReader finds the paths of a space in a state.
+type phiReader struct {
+	view  store.View
+	state *isolation
+	out   []phiPath
+	roles map[string][]string // of the team's members, by account
+	team  []*document.Member
+}
+
+// readPHI adds to the state of a space what can hold and carry ePHI in it.
+func readPHI(v store.View, i *isolation) ([]phiPath, error) {
+	r := &phiReader{view: v, state: i, roles: map[string][]string{}}
+	if err := r.people(); err != nil {
+		return nil, err
+	}
+	for _, a := range i.Apps {
+		if err := r.app(a); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range i.Addons {
+		if err := r.addon(a); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.sessions(); err != nil {
+		return nil, err
+	}
+	return r.out, r.outbound()
+}
+
+func (r *phiReader) people() (err error) {
+	if r.team, err = store.Find[*document.Member](r.view, "team", r.state.Doc.Team); err != nil {
+		return err
+	}
+	slices.SortFunc(r.team, func(a, b *document.Member) int { return strings.Compare(a.Email, b.Email) })
+	for _, m := range r.team {
+		if r.roles[m.Account], err = authz.RolesOf(r.view, m.Account, m.Team); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxNamed is how many people a cell names.
+const maxNamed = 20
+
+// may names the people who have a permission on an app ("" = on the team): who
+// is asked is the table that decides it.
+func (r *phiReader) may(need authz.Permission, app string) (string, error) {
+	var names []string
+	for _, m := range r.team {
+		ok, err := authz.Allowed(r.view, authz.Subject{Account: m.Account}, r.roles[m.Account], need, authz.Resource{Team: m.Team})
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			names = append(names, m.Email+" ("+strings.Join(r.roles[m.Account], ", ")+")")
+		}
+	}
+	if app != "" {
+		list, err := store.Find[*document.Collaborator](r.view, "app", app)
+		if err != nil {
+			return "", err
+		}
+		slices.SortFunc(list, func(a, b *document.Collaborator) int { return strings.Compare(a.Email, b.Email) })
+		for _, c := range list {
+			ok, err := authz.Allowed(r.view, authz.Subject{Account: c.Account}, nil, need, authz.Resource{Team: r.state.Doc.Team, App: app})
+			if err != nil {
+				return "", err
+			}
+			if ok {
+				names = append(names, c.Email+" (this app: "+strings.Join(c.Permissions, ", ")+")")
+			}
+		}
+	}
+	switch n := len(names) - maxNamed; {
+	case len(names) == 0:
+		return "nobody", nil
+	case n > 0:
+		return strings.Join(names[:maxNamed], "; ") + "; and " + strconv.Itoa(n) + " more", nil
+	}
+	return strings.Join(names, "; "), nil
+}
+
+// add appends a path that follows from a document.
+func (r *phiReader) add(d document.Doc, x phiPath) (err error) {
+	_, x.Seq, err = r.view.Rev(d.Kind(), d.Ident())
+	r.out = append(r.out, x)
+	return err
+}
