@@ -1,22 +1,17 @@
 package evidence
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"html/template"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/strongroom/strongroom/internal/document"
 )
 
-var update = flag.Bool("update", false, "write testdata/isolation-*.html anew")
+var update = flag.Bool("update", false, "write testdata/*.html anew")
 
 // isolationPages are reports: of a space like any other, of one with nothing
 // in it, and of one whose names and numbers are as large as they get, with an
@@ -75,23 +70,7 @@ func TestIsolationPage(t *testing.T) {
 	for name, page := range isolationPages() {
 		t.Run(name, func(t *testing.T) {
 			page.Drawing, page.Style = page.draw(), template.CSS(style) //nolint:gosec // our own file
-			var got bytes.Buffer
-			if err := templates.ExecuteTemplate(&got, "isolation.html", page); err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join("testdata", "isolation-"+name+".html")
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got.String()); d != "" {
-				t.Errorf("-want +got:\n%s", d)
-			}
+			golden(t, "isolation-"+name, "isolation.html", page)
 		})
 	}
 }

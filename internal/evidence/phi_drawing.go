@@ -12,80 +12,62 @@ var (
 	markColour = map[string]string{document.EPHIYes: purple, document.EPHIUnknown: amber, document.EPHINo: soft}
 )
 
-// drawPHI places who and what is outside in the first column, the apps in the
-// second, and all places that hold something in the third: the databases, and
-// below them what the apps leave behind elsewhere.
+// drawPHI places who and what is outside of the space in the first column, the
+// apps in the second and the databases in the third.
 func (i *isolation) drawPHI() drawing {
-	d := newDrawing("The places in the space that hold or may hold ePHI, and the ways that carry or may carry it")
-	worst := carries(i.marks()...)
-	list := []box{
-		named(soft, "clients", i.Trusted(), "TLS"),
-		named(soft, "people", "terminals: recorded", "tunnels: begin and end"),
-		named(soft, "outside", i.leaves()...),
-	}
-	left := d.column(margin, len(list), func(n int) box { return list[n] })
-	for n, b := range left {
-		shut := len(i.Apps) == 0 || n == 0 && len(i.Doc.Trusted) == 0 || n == 2 && len(i.Doc.Outbound) == 0
-		d.lead(b, leading(n, worst, shut), n == 2)
-	}
+	d := newDrawing("The places that hold or may hold ePHI, and the ways that carry or may carry it")
+	i.around(&d)
 	apps := d.column(appsX, len(i.Apps), func(n int) box {
 		a := i.Apps[n]
 		return named(markColour[mark(a.EPHI)], a.Name, count(dynos(a), "dyno"), "ePHI: "+mark(a.EPHI))
 	})
-	stores := d.column(addonsX, len(i.Addons)+len(i.leftBehind()), func(n int) box {
-		if n < len(i.Addons) {
-			a := i.Addons[n]
-			return named(markColour[mark(a.EPHI)], a.Name, "encrypted volumes", "ePHI: "+mark(a.EPHI))
-		}
-		return i.leftBehind()[n-len(i.Addons)]
+	databases := d.column(addonsX, len(i.Addons), func(n int) box {
+		a := i.Addons[n]
+		return named(markColour[mark(a.EPHI)], a.Name, "encrypted volumes", "ePHI: "+mark(a.EPHI))
 	})
 	for n, a := range i.Apps {
 		for _, at := range a.Attachments {
 			if k := slices.IndexFunc(i.Addons, func(x *document.Addon) bool { return x.ID == at.Addon }); k >= 0 {
-				d.join(apps[n], stores[k], markWays[carries(a.EPHI, i.Addons[k].EPHI)])
+				d.join(apps[n], databases[k], markWays[carries(a.EPHI, i.Addons[k].EPHI)])
 			}
 		}
-		d.join(apps[n], stores[len(i.Addons)], markWays[mayHold(mark(a.EPHI))])
-		d.join(apps[n], stores[len(i.Addons)+1], markWays[mark(a.EPHI)])
 	}
 	d.enclose(i.Space)
 	return d
 }
 
-// leading is the way between the space and what is outside of it: the clients,
-// the people, and places that apps may connect to.
-func leading(n int, worst string, shut bool) way {
-	switch {
-	case shut:
-		return barred
-	case n == 2:
-		return markWays[mayHold(worst)]
-	}
-	return markWays[worst]
+// outer is something outside of the space.
+type outer struct {
+	box  box
+	mark string
+	shut bool // nothing passes
+	out  bool // from the space
 }
 
-func (i *isolation) marks() (out []string) {
+// around draws what is outside: who comes in, and where things go.
+func (i *isolation) around(d *drawing) {
+	var apps []string
 	for _, a := range i.Apps {
-		out = append(out, a.EPHI)
+		apps = append(apps, a.EPHI)
 	}
+	all := apps
 	for _, a := range i.Addons {
-		out = append(out, a.EPHI)
+		all = append(all, a.EPHI)
 	}
-	return out
-}
-
-// leftBehind are the places of all apps together.
-func (i *isolation) leftBehind() []box {
-	if len(i.Apps) == 0 {
-		return nil
+	its, none := carries(apps...), len(i.Apps) == 0
+	logs := mayHold(its)
+	list := []outer{
+		{named(soft, "clients", i.Trusted(), "TLS"), its, none || len(i.Doc.Trusted) == 0, false},
+		{named(soft, "people", "terminals: recorded", "tunnels: begin and end"), carries(all...), none, false},
+		{named(soft, "outside", i.leaves()...), logs, none || len(i.Doc.Outbound) == 0, true},
+		{named(markColour[logs], "log lines", "on the host, NOT encrypted", "ePHI: "+logs), logs, none, true},
+		{named(markColour[its], "recordings", "on the host, encrypted", "ePHI: "+its), its, none, true},
 	}
-	var marks []string
-	for _, a := range i.Apps {
-		marks = append(marks, mark(a.EPHI))
-	}
-	logs, recordings := mayHold(carries(marks...)), carries(marks...)
-	return []box{
-		named(markColour[logs], "log lines", "NOT encrypted", "ePHI: "+logs),
-		named(markColour[recordings], "recordings", "encrypted, a key each", "ePHI: "+recordings),
+	for n, b := range d.column(margin, len(list), func(n int) box { return list[n].box }) {
+		w := markWays[list[n].mark]
+		if list[n].shut {
+			w = barred
+		}
+		d.lead(b, w, list[n].out)
 	}
 }
