@@ -51,6 +51,15 @@ func answered(by string) string {
 	return strings.Replace(house, `"Shut the door"`, `"Shut the door", "answers": [{"control": "`+by+`", "extent": "partial"}]`, 1)
 }
 
+// items are requirements of the house rules with a folder.
+func items(list ...string) files {
+	var out []string
+	for i, x := range list {
+		out = append(out, fmt.Sprintf(`{"id": %q, "title": "t", "item": {%s}}`, []string{"1(a)", "1(A)", "()", "2"}[i], x))
+	}
+	return files{"frameworks/house.json": `{"id": "house", "title": "House rules", "source": "us", "requirements": [` + strings.Join(out, ", ") + `]}`}
+}
+
 // TestLoad: what users write is checked as a whole, and all that is wrong is
 // told, by file.
 func TestLoad(t *testing.T) {
@@ -76,6 +85,13 @@ func TestLoad(t *testing.T) {
 		"no JSON":                {files{"controls/a.json": "{"}, []string{"controls/a.json"}},
 		"a long text":            {files{"controls/a.json": written("a", map[string]any{"why": strings.Repeat("x", 1001)})}, []string{"controls/a.json"}},
 		"a huge file":            {files{"controls/a.json": strings.Repeat(" ", maxFile+1)}, []string{"controls/a.json: cannot be read, or has more than"}},
+		"an item with rows":      {items(`"answer": "Yes.", "reports": [{"report": "users", "where": {"email": ["a"]}}]`), nil},
+		"an item without":        {items(`"answer": "No.", "missing": "it", "provider": "organisation"`), nil},
+		"nothing in an item":     {items(`"answer": "Yes."`), []string{"frameworks/house.json"}},
+		"nobody provides":        {items(`"answer": "No.", "missing": "it"`), []string{"provider"}},
+		"somebody provides":      {items(`"answer": "No.", "missing": "it", "provider": "somebody"`), []string{"frameworks/house.json"}},
+		"one folder of two":      {items(`"answer": "No.", "missing": "it", "provider": "operator"`, `"answer": "No.", "missing": "it", "provider": "operator"`), []string{`the item 1(A) has no folder of its own: "1-a"`}},
+		"a report twice":         {items(`"answer": "Yes.", "reports": [{"report": "users"}, {"report": "users"}]`), []string{"the item 1(a) has the report users twice"}},
 		"several things at once": {files{"controls/a.json": "{", "controls/b.json": written("b", depends("z"))}, []string{"controls/a.json", "control b depends on z"}},
 	} {
 		t.Run(name, func(t *testing.T) {

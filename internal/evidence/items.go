@@ -13,7 +13,7 @@ import (
 // Bounds of what a folder holds of a report's rows: the whole report is in the
 // pack, and linked.
 const (
-	maxItemRows   = 500 // in the CSV
+	maxItemRows   = 200 // in the CSV
 	maxItemShown  = 25  // on the page
 	checkResults  = "check-results"
 	reportsFolder = "../../reports/"
