@@ -164,10 +164,8 @@ func Allowed(v store.View, who Subject, roles []string, need Permission, on Reso
 	case need == Anyone:
 		return active(v, who.Account)
 	}
-	for _, r := range granted[need] {
-		if slices.Contains(roles, string(r)) {
-			return true, nil
-		}
+	if Gives(roles, need) {
+		return true, nil
 	}
 	if on.App == "" {
 		return false, nil
@@ -192,12 +190,15 @@ func collaborates(v store.View, account, app string, need Permission) (bool, err
 	if err != nil {
 		return false, err
 	}
-	for _, c := range list {
-		for _, p := range c.Permissions {
-			if slices.Contains(collaboration[p], need) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return slices.ContainsFunc(list, func(c *document.Collaborator) bool { return Collaborates(c.Permissions, need) }), nil
+}
+
+// Gives tells whether any of the roles gives the permission on all of a team.
+func Gives(roles []string, need Permission) bool {
+	return slices.ContainsFunc(granted[need], func(r Role) bool { return slices.Contains(roles, string(r)) })
+}
+
+// Collaborates tells whether permissions on an app give this one on it.
+func Collaborates(permissions []string, need Permission) bool {
+	return slices.ContainsFunc(permissions, func(p string) bool { return slices.Contains(collaboration[p], need) })
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
 	"github.com/strongroom/strongroom/internal/store"
@@ -15,6 +16,14 @@ type gathered struct {
 	reports []*report
 	tally   tally
 	blobs   map[string]blobRef // that the period's bodies name
+	open    map[string]openSession
+}
+
+// openSession is one that is open at the end. These are kept while the entries
+// go by: a past state would be asked for every session that ever was.
+type openSession struct {
+	*document.Session
+	seq int64
 }
 
 // report is a provable report in the making.
@@ -32,7 +41,7 @@ type blobRef struct {
 }
 
 func newGathered(period pack.Period) (*gathered, error) {
-	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}}
+	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}, open: map[string]openSession{}}
 	for _, d := range Definitions {
 		r := &report{Definition: d, Report: d.Report(period)}
 		var err error
@@ -55,17 +64,47 @@ func (g *gathered) add(r *store.Record, inPeriod bool) error {
 			return err
 		}
 	}
-	if !inPeriod {
+	session := bytes.Contains(r.Body, []byte(`"kind":"session"`))
+	if !inPeriod && !session {
 		return nil
 	}
 	body, err := ledger.ParseBody(r.Body)
 	if err != nil {
 		return &store.Damage{Seq: r.Header.Seq, What: "its body cannot be read"}
 	}
+	if session {
+		if err := g.sessions(r.Header.Seq, body); err != nil {
+			return err
+		}
+	}
+	if !inPeriod {
+		return nil
+	}
 	g.tally.add(body)
 	for _, b := range body.Blobs {
 		if _, ok := g.blobs[b.SHA256]; !ok {
 			g.blobs[b.SHA256] = blobRef{r.Header.Scope, b.Role, r.Header.Seq}
+		}
+	}
+	return nil
+}
+
+// sessions notes which begin and end.
+func (g *gathered) sessions(seq int64, body *ledger.Body) error {
+	for _, c := range body.Changes {
+		if c.Kind != string(document.KindSession) {
+			continue
+		}
+		delete(g.open, c.ID)
+		if string(c.Doc) == "null" {
+			continue
+		}
+		d, err := document.Decode(document.KindSession, c.Doc)
+		if err != nil {
+			return &store.Damage{Seq: seq, What: "its session cannot be read"}
+		}
+		if s, ok := d.(*document.Session); ok && s.State == document.SessionOpen {
+			g.open[c.ID] = openSession{s, seq}
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	if err := render(w, "reports/people.html", "people.html", g.tally.summary(a)); err != nil {
 		return err
 	}
-	isolation, err := p.isolation(a)
+	isolation, err := p.isolation(a, g)
 	if err != nil {
 		return err
 	}

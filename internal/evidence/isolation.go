@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
@@ -29,7 +31,7 @@ type isolatedApp struct {
 }
 
 // isolation reads the state at the end of the period.
-func (p *export) isolation(a About) (*isolation, error) {
+func (p *export) isolation(a About, g *gathered) (*isolation, error) {
 	out := &isolation{About: a}
 	err := p.cfg.Store.At(p.ctx, p.last, func(v store.View) (err error) {
 		d, err := v.Get(document.KindSpace, p.pack.Scope)
@@ -61,7 +63,7 @@ func (p *export) isolation(a About) (*isolation, error) {
 			return err
 		}
 		if out.Doc != p.space { // it was there at that time
-			out.PHI, err = readPHI(v, out)
+			out.PHI, err = readPHI(v, out, slices.SortedFunc(maps.Values(g.open), func(a, b openSession) int { return cmp.Compare(a.seq, b.seq) }))
 		}
 		return err
 	})
@@ -69,27 +71,43 @@ func (p *export) isolation(a About) (*isolation, error) {
 	return out, err
 }
 
+// readApps reads what belongs to each app. It looks for each kind once: that
+// reads all there ever was of it.
 func (i *isolation) readApps(v store.View, apps []*document.App) error {
+	formations, err := store.Find[*document.Formation](v, "all", "")
+	if err != nil {
+		return err
+	}
+	domains, err := store.Find[*document.Domain](v, "space", i.Doc.ID)
+	if err != nil {
+		return err
+	}
+	attachments, err := store.Find[*document.Attachment](v, "space", i.Doc.ID)
+	if err != nil {
+		return err
+	}
 	names := map[string]string{}
 	for _, a := range i.Addons {
 		names[a.ID] = a.Name
 	}
 	for _, a := range apps {
 		x := isolatedApp{App: a}
-		var err error
-		if x.Formations, err = store.Find[*document.Formation](v, "app", a.ID); err != nil {
-			return err
-		}
-		if x.Domains, err = store.Find[*document.Domain](v, "app", a.ID); err != nil {
-			return err
-		}
-		if x.Attachments, err = store.Find[*document.Attachment](v, "app", a.ID); err != nil {
-			return err
-		}
+		x.Formations = of(formations, func(f *document.Formation) bool { return f.App == a.ID })
+		x.Domains = of(domains, func(d *document.Domain) bool { return d.App == a.ID })
+		x.Attachments = of(attachments, func(at *document.Attachment) bool { return at.App == a.ID })
 		for _, at := range x.Attachments {
 			x.Addons = append(x.Addons, names[at.Addon])
 		}
 		i.Apps = append(i.Apps, x)
 	}
 	return nil
+}
+
+func of[T any](list []T, its func(T) bool) (out []T) {
+	for _, x := range list {
+		if its(x) {
+			out = append(out, x)
+		}
+	}
+	return out
 }

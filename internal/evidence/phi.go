@@ -92,18 +92,26 @@ func writePHI(w *pack.Writer, a About, i *isolation, items *items) error {
 	return render(w, "reports/phi-paths.html", "phi-paths.html", r)
 }
 
-// phiReader finds the paths of a space in a state.
+// phiReader finds the paths of a space in a state. A past state is slow to
+// search, so it looks for each kind of document as seldom as it can.
 type phiReader struct {
 	view  store.View
 	state *isolation
 	out   []phiPath
-	roles map[string][]string // of the team's members, by account
-	team  []*document.Member
+	team  []someone
+	apps  map[string][]someone // collaborators, by app
 }
 
-// readPHI adds to the state of a space what can hold and carry ePHI in it.
-func readPHI(v store.View, i *isolation) ([]phiPath, error) {
-	r := &phiReader{view: v, state: i, roles: map[string][]string{}}
+// someone holds roles in the team or permissions on an app.
+type someone struct {
+	email string
+	holds []string
+}
+
+// readPHI finds what can hold and carry ePHI in a space. open are the sessions
+// that are.
+func readPHI(v store.View, i *isolation, open []openSession) ([]phiPath, error) {
+	r := &phiReader{view: v, state: i, apps: map[string][]someone{}}
 	if err := r.people(); err != nil {
 		return nil, err
 	}
@@ -117,64 +125,75 @@ func readPHI(v store.View, i *isolation) ([]phiPath, error) {
 			return nil, err
 		}
 	}
-	if err := r.sessions(); err != nil {
-		return nil, err
-	}
+	r.sessions(open)
 	return r.out, r.outbound()
 }
 
-func (r *phiReader) people() (err error) {
-	if r.team, err = store.Find[*document.Member](r.view, "team", r.state.Doc.Team); err != nil {
+func (r *phiReader) people() error {
+	members, err := store.Find[*document.Member](r.view, "team", r.state.Doc.Team)
+	if err != nil {
 		return err
 	}
-	slices.SortFunc(r.team, func(a, b *document.Member) int { return strings.Compare(a.Email, b.Email) })
-	for _, m := range r.team {
-		if r.roles[m.Account], err = authz.RolesOf(r.view, m.Account, m.Team); err != nil {
+	for _, m := range members {
+		if err := r.active(&r.team, m.Account, m.Email, m.Roles); err != nil {
 			return err
 		}
 	}
+	for _, a := range r.state.Apps {
+		list, err := store.Find[*document.Collaborator](r.view, "app", a.ID)
+		if err != nil {
+			return err
+		}
+		var all []someone
+		for _, c := range list {
+			if err := r.active(&all, c.Account, c.Email, c.Permissions); err != nil {
+				return err
+			}
+		}
+		r.apps[a.ID] = all
+	}
+	return nil
+}
+
+// active adds somebody to a list, by address, unless they are suspended: then
+// they can reach nothing.
+func (r *phiReader) active(list *[]someone, account, email string, holds []string) error {
+	d, err := r.view.Get(document.KindAccount, account)
+	if err != nil {
+		return err
+	}
+	if a, ok := d.(*document.Account); !ok || a.Suspended {
+		return nil
+	}
+	at, _ := slices.BinarySearchFunc(*list, email, func(s someone, email string) int { return strings.Compare(s.email, email) })
+	*list = slices.Insert(*list, at, someone{email, holds})
 	return nil
 }
 
 // maxNamed is how many people a cell names.
 const maxNamed = 20
 
-// may names the people who have a permission on an app ("" = on the team): who
-// is asked is the table that decides it.
-func (r *phiReader) may(need authz.Permission, app string) (string, error) {
+// may names the people who have a permission on an app ("" = on the team), by
+// the tables that decide it.
+func (r *phiReader) may(need authz.Permission, app string) string {
 	var names []string
 	for _, m := range r.team {
-		ok, err := authz.Allowed(r.view, authz.Subject{Account: m.Account}, r.roles[m.Account], need, authz.Resource{Team: m.Team})
-		if err != nil {
-			return "", err
-		}
-		if ok {
-			names = append(names, m.Email+" ("+strings.Join(r.roles[m.Account], ", ")+")")
+		if authz.Gives(m.holds, need) {
+			names = append(names, m.email+" ("+strings.Join(m.holds, ", ")+")")
 		}
 	}
-	if app != "" {
-		list, err := store.Find[*document.Collaborator](r.view, "app", app)
-		if err != nil {
-			return "", err
-		}
-		slices.SortFunc(list, func(a, b *document.Collaborator) int { return strings.Compare(a.Email, b.Email) })
-		for _, c := range list {
-			ok, err := authz.Allowed(r.view, authz.Subject{Account: c.Account}, nil, need, authz.Resource{Team: r.state.Doc.Team, App: app})
-			if err != nil {
-				return "", err
-			}
-			if ok {
-				names = append(names, c.Email+" (this app: "+strings.Join(c.Permissions, ", ")+")")
-			}
+	for _, c := range r.apps[app] {
+		if authz.Collaborates(c.holds, need) {
+			names = append(names, c.email+" (this app: "+strings.Join(c.holds, ", ")+")")
 		}
 	}
 	switch n := len(names) - maxNamed; {
 	case len(names) == 0:
-		return "nobody", nil
+		return "nobody"
 	case n > 0:
-		return strings.Join(names[:maxNamed], "; ") + "; and " + strconv.Itoa(n) + " more", nil
+		return strings.Join(names[:maxNamed], "; ") + "; and " + strconv.Itoa(n) + " more"
 	}
-	return strings.Join(names, "; "), nil
+	return strings.Join(names, "; ")
 }
 
 // add appends a path that follows from a document.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/store"
 )
 
 // carries is the mark of a link: what is at one of its ends goes over it.
@@ -35,18 +34,7 @@ func mark(set string) string { return carries(set) }
 
 // app adds where an app keeps things, and the ways to and from it.
 func (r *phiReader) app(a isolatedApp) error {
-	shell, err := r.may(authz.AppShell, a.ID)
-	if err != nil {
-		return err
-	}
-	logs, err := r.may(authz.AppOperate, a.ID)
-	if err != nil {
-		return err
-	}
-	played, err := r.may(authz.EvidenceRead, "")
-	if err != nil {
-		return err
-	}
+	shell, logs, played := r.may(authz.AppShell, a.ID), r.may(authz.AppOperate, a.ID), r.may(authz.EvidenceRead, "")
 	its := mark(a.EPHI)
 	for _, x := range []phiPath{
 		{
@@ -101,14 +89,7 @@ func (r *phiReader) attachments(a isolatedApp, its string) error {
 
 // addon adds a database and the way to it that people have.
 func (r *phiReader) addon(a *document.Addon) error {
-	shell, err := r.may(authz.AppShell, a.App)
-	if err != nil {
-		return err
-	}
-	secrets, err := r.may(authz.AppSecrets, a.App)
-	if err != nil {
-		return err
-	}
+	shell, secrets := r.may(authz.AppShell, a.App), r.may(authz.AppSecrets, a.App)
 	if err := r.add(a, phiPath{
 		Kind: phiStore, What: a.Service, EPHI: mark(a.EPHI), From: r.attached(a), To: a.Name, Path: "two volumes of its own; " + a.State,
 		Reach:     "processes of the apps it is attached to; by tunnel: " + shell + "; may read its password: " + secrets,
@@ -145,27 +126,17 @@ func (r *phiReader) attached(a *document.Addon) string {
 }
 
 // sessions adds those that are open.
-func (r *phiReader) sessions() error {
-	open, err := store.Find[*document.Session](r.view, "open", "")
-	if err != nil {
-		return err
-	}
+func (r *phiReader) sessions(open []openSession) {
 	for _, s := range open {
-		if s.Space != r.state.Doc.ID {
-			continue
-		}
 		to, its := "an app that is gone", document.EPHIUnknown
 		if i := slices.IndexFunc(r.state.Apps, func(a isolatedApp) bool { return a.ID == s.App }); i >= 0 {
 			to, its = r.state.Apps[i].Name, mark(r.state.Apps[i].EPHI)
 		}
-		if err := r.add(s, phiPath{
-			Kind: phiLink, What: "open session", EPHI: its, From: s.ByEmail, To: to, Path: s.Type + " " + s.Dyno,
+		r.out = append(r.out, phiPath{
+			Seq: s.seq, Kind: phiLink, What: "open session", EPHI: its, From: s.ByEmail, To: to, Path: s.Type + " " + s.Dyno,
 			Reach: s.ByEmail, Recorded: "session " + s.ID, Encrypted: "as terminals and tunnels are",
-		}); err != nil {
-			return err
-		}
+		})
 	}
-	return nil
 }
 
 // outbound adds what may leave the space, and whether the apps have anything
