@@ -181,6 +181,10 @@ type Export struct {
 	// Since is a signed checkpoint, as Checkpoint streams it: the pack then
 	// proves that the log only grew since.
 	Since string `json:"since,omitempty"`
+	// Items are ids of requirements of frameworks: the pack then holds only
+	// their folders, and the reports that these rest on.
+	Items  []string `json:"items,omitempty"`
+	Notice string   `json:"notice,omitempty"` // the time whose state reports show; default the period's end
 }
 
 // Export streams an evidence pack.

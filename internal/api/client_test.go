@@ -136,6 +136,14 @@ func TestClientErrors(t *testing.T) {
 	if b := w.last(); b.Action != "release.approve" || b.Outcome != ledger.Denied || b.Reason != "as the test asks" {
 		t.Errorf("the ledger has %+v", b)
 	}
+	_, err = as("auditor").Export(t.Context(), client.Export{Space: "ward", From: "2026-01-01T00:00:00Z", Items: make([]string, maxAsked+1)})
+	if !errors.As(err, &refused) || refused.Status != 413 {
+		t.Errorf("too many items: %#v", err)
+	}
+	_, err = as("auditor").Export(t.Context(), client.Export{Space: "ward", From: "2026-01-01T00:00:00Z", Notice: "yesterday"})
+	if !errors.As(err, &refused) || refused.Status != 422 {
+		t.Errorf("a notice of yesterday: %#v", err)
+	}
 	_, err = as("auditor").Export(t.Context(), client.Export{Space: "ward", From: "2026-01-01T00:00:00Z", Since: strings.Repeat("x", maxCheckpoint+1)})
 	if !errors.As(err, &refused) || refused.Status != 413 {
 		t.Errorf("a checkpoint too large: %#v", err)

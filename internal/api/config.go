@@ -114,7 +114,9 @@ type Export struct {
 	From, To   time.Time
 	Recordings bool
 	// Since is a signed checkpoint that the pack shall prove to extend; empty: none.
-	Since []byte
+	Since  []byte
+	Items  []string  // of frameworks; nil: all
+	Notice time.Time // whose versions are shown; zero: the period's end
 }
 
 // Network knows what the engine does with spaces and databases.

@@ -47,15 +47,20 @@ func listPacks(c *call) (Answer, error) {
 // cosignatures has a few KiB.
 const maxCheckpoint = 64 << 10
 
+// maxAsked bounds how many items a client names; frameworks have some hundred.
+const maxAsked = 1000
+
 // exportEvidence answers with a pack as it is written. An error after its first
 // byte can only break the connection off: half a pack does not verify.
 func exportEvidence(c *call) (Answer, error) {
 	var in struct {
-		Space      ref    `json:"space"`
-		From       string `json:"from"`
-		To         string `json:"to"`
-		Recordings bool   `json:"recordings"`
-		Since      string `json:"since"`
+		Space      ref      `json:"space"`
+		From       string   `json:"from"`
+		To         string   `json:"to"`
+		Recordings bool     `json:"recordings"`
+		Since      string   `json:"since"`
+		Items      []string `json:"items"`
+		Notice     string   `json:"notice"`
 	}
 	if err := c.body(&in); err != nil {
 		return Answer{}, err
@@ -63,12 +68,16 @@ func exportEvidence(c *call) (Answer, error) {
 	if len(in.Since) > maxCheckpoint {
 		return Answer{}, fault.New(fault.TooLarge, "since is a signed checkpoint, of at most %d bytes.", maxCheckpoint)
 	}
-	x := Export{Space: string(in.Space), Recordings: in.Recordings, Since: []byte(in.Since)}
-	var err1, err2 error
+	if len(in.Items) > maxAsked {
+		return Answer{}, fault.New(fault.TooLarge, "items are at most %d.", maxAsked)
+	}
+	x := Export{Space: string(in.Space), Recordings: in.Recordings, Since: []byte(in.Since), Items: in.Items}
+	var err1, err2, err3 error
 	x.From, err1 = moment(in.From)
 	x.To, err2 = moment(in.To)
-	if err := errors.Join(err1, err2); err != nil || x.From.IsZero() {
-		return Answer{}, fault.New(fault.Invalid, "from and to are times such as 2026-01-31T00:00:00Z; from is needed.")
+	x.Notice, err3 = moment(in.Notice)
+	if err := errors.Join(err1, err2, err3); err != nil || x.From.IsZero() {
+		return Answer{}, fault.New(fault.Invalid, "from, to and notice are times such as 2026-01-31T00:00:00Z; from is needed.")
 	}
 	if x.To.IsZero() {
 		x.To = c.cfg.Now().UTC()

@@ -27,9 +27,15 @@ goes on record. Recordings and command lines may hold PHI: they come along only
 with --with-recordings.
 
 With --since, a file that ledger:checkpoint wrote earlier, the pack proves that
-the log only grew since then; evidence:verify --since checks it.`,
+the log only grew since then; evidence:verify --since checks it.
+
+With --items, as an auditor asks for them, the pack has only the folders of these
+items and the reports that they rest on (the entries that prove them are all
+there). With --notice-date the reports show the state as of that time, in the
+period, and not of its end.`,
 		Example: `  strongroom evidence:export --space clinic --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --out q1.zip
-  strongroom evidence:export --space clinic --from 2026-04-01T00:00:00Z --since 2026-03-31.checkpoint --out q2.zip`,
+  strongroom evidence:export --space clinic --from 2026-04-01T00:00:00Z --since 2026-03-31.checkpoint --out q2.zip
+  strongroom evidence:export --space clinic --from 2026-01-01T00:00:00Z --items '164.312(b),164.312(d)' --notice-date 2026-03-15T00:00:00Z`,
 		Args: exactly(),
 	}
 	f := c.Flags()
@@ -37,6 +43,8 @@ the log only grew since then; evidence:verify --since checks it.`,
 	f.StringVar(&x.From, "from", "", "the period's begin, RFC 3339")
 	f.StringVar(&x.To, "to", "", "the period's end, RFC 3339 (default now)")
 	f.BoolVar(&x.Recordings, "with-recordings", false, "include session recordings and command lines")
+	f.StringSliceVar(&x.Items, "items", nil, "items of frameworks that the pack is to be about, with commas between them (default all)")
+	f.StringVar(&x.Notice, "notice-date", "", "the time whose versions are asked for, RFC 3339 (default the period's end)")
 	f.StringVar(&since, "since", "", "file of an older checkpoint that the pack shall prove to extend")
 	f.StringVar(&out, "out", "pack.zip", "the file to write; it must not exist")
 	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {

@@ -43,7 +43,11 @@ func TestSince(t *testing.T) {
 	newer := s.file("newer.checkpoint", s.ok("ledger:checkpoint"))
 	s.fails(1, "REFUSED", "evidence:verify", with, "--key", s.key, "--since", newer)
 
+	some := filepath.Join(dir, "some.zip")
+	s.ok("evidence:export", "--space", "clinic", "--from", from, "--items", "164.312(b),164.312(d)", "--notice-date", rfc3339(begun.Add(-time.Minute)), "--out", some)
+	s.ok("evidence:verify", some, "--key", s.key)
 	never := filepath.Join(dir, "never.zip")
+	s.fails(1, "No framework has an item", "evidence:export", "--space", "clinic", "--from", from, "--items", "164.312(z)", "--out", never)
 	s.fails(1, "signature", "evidence:export", "--space", "clinic", "--from", from, "--since", s.file("x", strings.Replace(old, "\n"+size+"\n", "\n1\n", 1)), "--out", never)
 	s.fails(1, "no such file", "evidence:export", "--space", "clinic", "--from", from, "--since", filepath.Join(dir, "none"), "--out", never)
 	s.fails(1, "no such file", "evidence:verify", never, "--key", s.key)

@@ -514,14 +514,11 @@ func TestMaliciousNames(t *testing.T) {
 	}
 }
 
-// TestPages are whole: each link leads to a member of the pack.
-func TestPages(t *testing.T) {
-	l := newLab(t)
-	l.Do(&spaces.RecordAttempt{Scope: l.IDs["space:ward"], Name: "connect", From: "attic-probe", Target: "10.0.0.1", Refused: true, Result: "timed out", Count: 3}, commandtest.Platform)
-	l.Set(at(2 * time.Hour))
-	files := members(t, l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)}))
+// whole looks at every page: each link leads to a member of the pack. It gives
+// the number of pages.
+func whole(t *testing.T, l *lab, files map[string]string) (pages int) {
+	t.Helper()
 	link := regexp.MustCompile(`href="([^"#]+)"`)
-	pages := 0
 	for name, content := range files {
 		if !strings.HasSuffix(name, ".html") {
 			continue
@@ -536,6 +533,16 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s is not whole", name)
 		}
 	}
+	return pages
+}
+
+// TestPages are whole.
+func TestPages(t *testing.T) {
+	l := newLab(t)
+	l.Do(&spaces.RecordAttempt{Scope: l.IDs["space:ward"], Name: "connect", From: "attic-probe", Target: "10.0.0.1", Refused: true, Result: "timed out", Count: 3}, commandtest.Platform)
+	l.Set(at(2 * time.Hour))
+	files := members(t, l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)}))
+	pages := whole(t, l, files)
 	folders := 0
 	for _, f := range l.programme.Frameworks {
 		for _, r := range f.Requirements {

@@ -53,6 +53,12 @@ type Request struct {
 	Space      string // name or id
 	From, To   time.Time
 	Recordings bool // include session recordings and command lines, which may hold PHI
+	// Items are ids of requirements: only their folders are in the pack, and the
+	// reports that these rest on. Nil: all.
+	Items []string
+	// Notice is the time whose state the reports show, as an auditor's notice
+	// asks for. Zero: the period's end.
+	Notice time.Time
 	// Since is a signed checkpoint that the auditor has from before: the pack
 	// then proves that the log only grew since. Empty: none.
 	Since []byte
@@ -61,7 +67,11 @@ type Request struct {
 // Export records the export, calls begin with a file name, and writes the pack
 // to the writer that begin returns.
 func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin func(name string) io.Writer) error {
-	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings}
+	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings, Items: q.Items, Notice: q.Notice.UTC()}
+	items, err := newItems(x.cfg.Programme, q)
+	if err != nil {
+		return err
+	}
 	since, err := x.older(q.Since)
 	if err != nil {
 		return err
@@ -73,7 +83,7 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	if err != nil {
 		return err
 	}
-	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, since: since}
+	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, since: since, items: items}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -120,7 +130,10 @@ type export struct {
 	scopes     []string // "" = the installation's own
 	first      int64    // first seq of the period
 	last       int64    // one past the last seq of the period
-	opening    []int64  // seqs that hold the opening state, before the period
+	items      *items
+	at         pack.Time // whose state is shown
+	state      int64     // one past the last seq of that state
+	opening    []int64   // seqs that hold the opening state, before the period
 	ranges     []ledger.Range
 }
 
@@ -137,6 +150,14 @@ func (p *export) plan() error {
 	}
 	if p.last, err = p.cfg.Store.SizeAt(p.ctx, p.pack.To); err != nil {
 		return err
+	}
+	p.at, p.state = p.period.To, p.last
+	if n := p.request.Notice; !n.IsZero() {
+		p.at = pack.Time{Time: n.UTC()}
+		if p.state, err = p.cfg.Store.SizeAt(p.ctx, n.Add(1)); err != nil { // what came at that time is part of it
+			return err
+		}
+		p.state = min(p.state, p.last)
 	}
 	if err := p.findScopes(); err != nil {
 		return err

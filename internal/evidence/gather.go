@@ -17,6 +17,7 @@ type gathered struct {
 	tally   tally
 	blobs   map[string]blobRef // that the period's bodies name
 	open    map[string]openSession
+	state   int64 // open is as of this many entries
 }
 
 // openSession is one that is open at the end. These are kept while the entries
@@ -40,12 +41,18 @@ type blobRef struct {
 	at    int64
 }
 
-func newGathered(period pack.Period) (*gathered, error) {
-	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}, open: map[string]openSession{}}
+func (p *export) newGathered() (*gathered, error) {
+	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}, open: map[string]openSession{}, state: p.state}
 	for _, d := range Definitions {
-		r := &report{Definition: d, Report: d.Report(period)}
+		if !p.items.need(d.Name) {
+			continue
+		}
+		if !p.request.Notice.IsZero() {
+			d = d.noticed()
+		}
+		r := &report{Definition: d, Report: d.Report(p.at)}
 		var err error
-		if r.csv, err = pack.NewCSV(&r.text, r.Report, period); err != nil {
+		if r.csv, err = pack.NewCSV(&r.text, r.Report, p.period); err != nil {
 			return nil, fmt.Errorf("report %s: %w", d.Name, err)
 		}
 		g.reports = append(g.reports, r)
@@ -64,7 +71,7 @@ func (g *gathered) add(r *store.Record, inPeriod bool) error {
 			return err
 		}
 	}
-	session := bytes.Contains(r.Body, []byte(`"kind":"session"`))
+	session := r.Header.Seq < g.state && bytes.Contains(r.Body, []byte(`"kind":"session"`))
 	if !inPeriod && !session {
 		return nil
 	}

@@ -24,6 +24,8 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 type About struct {
 	Space, Installation, Program, Fingerprint, Origin string
 	From, To, Created                                 time.Time
+	Notice                                            time.Time // whose state is shown; zero: the period's end
+	Only                                              []string  // items that were asked for; nil: all
 	Entries                                           int64
 	Style                                             template.CSS
 }
@@ -37,21 +39,27 @@ type table struct {
 	Count int        // all rows
 }
 
-// writePages writes the readable reports, their summaries, and the index.
-func (p *export) writePages(w *pack.Writer, g *gathered) error {
+// about is what the pages say of this pack.
+func (p *export) about() (About, error) {
 	style, err := htmlFiles.ReadFile("html/style.css")
+	return About{
+		Space: p.space.Name, Installation: p.cfg.Installation.ID, Program: p.cfg.Program,
+		Fingerprint: ledger.Fingerprint(p.cfg.Installation.LogKey), Origin: p.checkpoint.Origin,
+		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Notice: p.request.Notice, Only: p.request.Items,
+		Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
+	}, err
+}
+
+// writePages writes the readable reports, the folders of the items, and the
+// index.
+func (p *export) writePages(w *pack.Writer, g *gathered) error {
+	a, err := p.about()
 	if err != nil {
 		return err
 	}
-	a := About{
-		Space: p.space.Name, Installation: p.cfg.Installation.ID, Program: p.cfg.Program,
-		Fingerprint: ledger.Fingerprint(p.cfg.Installation.LogKey), Origin: p.checkpoint.Origin,
-		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
-	}
 	var tables []table
-	items := newItems(p.cfg.Programme, nil)
 	for _, r := range g.reports {
-		t, err := readTable(a, r, items)
+		t, err := readTable(a, r, p.items)
 		if err != nil {
 			return err
 		}
@@ -60,37 +68,62 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 			return err
 		}
 	}
-	if err := render(w, "reports/people.html", "people.html", g.tally.summary(a)); err != nil {
+	if err := p.writeAssembled(w, a, g); err != nil {
 		return err
 	}
-	isolation, err := p.isolation(a, g)
-	if err != nil {
+	if err := p.items.write(w, a); err != nil {
 		return err
 	}
-	if err := render(w, "reports/isolation.html", "isolation.html", isolation); err != nil {
+	also := map[string]bool{}
+	for _, r := range assembled {
+		also[r.name] = p.items.need(r.name)
+	}
+	return render(w, "index.html", "index.html", struct {
+		About
+		Tables []table
+		Also   map[string]bool
+	}{a, tables, also})
+}
+
+// writeAssembled writes the reports that are no provable tables.
+func (p *export) writeAssembled(w *pack.Writer, a About, g *gathered) error {
+	if p.items.need("people") {
+		if err := render(w, "reports/people.html", "people.html", g.tally.summary(a)); err != nil {
+			return err
+		}
+	}
+	if err := p.writeState(w, a, g); err != nil {
 		return err
 	}
 	controls, err := p.controls(a)
 	if err != nil {
 		return err
 	}
+	p.items.answered(controls)
 	if err := render(w, "reports/controls.html", "controls.html", controls); err != nil {
 		return err
 	}
-	if err := w.AddJSON("reports/controls.json", controls.json()); err != nil {
+	return w.AddJSON("reports/controls.json", controls.json())
+}
+
+// writeState writes what is drawn from the state of the space.
+func (p *export) writeState(w *pack.Writer, a About, g *gathered) error {
+	if !p.items.need("isolation") && !p.items.need("phi-paths") {
+		return nil
+	}
+	isolation, err := p.isolation(a, g)
+	if err != nil {
 		return err
 	}
-	if err := writePHI(w, a, isolation, items); err != nil {
-		return err
+	if p.items.need("isolation") {
+		if err := render(w, "reports/isolation.html", "isolation.html", isolation); err != nil {
+			return err
+		}
 	}
-	items.answered(controls)
-	if err := items.write(w, a); err != nil {
-		return err
+	if !p.items.need("phi-paths") {
+		return nil
 	}
-	return render(w, "index.html", "index.html", struct {
-		About
-		Tables []table
-	}{a, tables})
+	return p.writePHI(w, a, isolation)
 }
 
 func render(w *pack.Writer, path, name string, data any) error {

@@ -30,10 +30,10 @@ type isolatedApp struct {
 	Attachments []*document.Attachment
 }
 
-// isolation reads the state at the end of the period.
+// isolation reads the state that the pack shows.
 func (p *export) isolation(a About, g *gathered) (*isolation, error) {
 	out := &isolation{About: a}
-	err := p.cfg.Store.At(p.ctx, p.last, func(v store.View) (err error) {
+	err := p.cfg.Store.At(p.ctx, p.state, func(v store.View) (err error) {
 		d, err := v.Get(document.KindSpace, p.pack.Scope)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/pack"
 )
 
@@ -24,6 +25,7 @@ const (
 type items struct {
 	list  []*item
 	parts map[string][]*part // by report
+	all   bool               // nobody asked for some of them only
 }
 
 // item is what a folder tells of one requirement.
@@ -51,24 +53,42 @@ type column struct {
 	values []string
 }
 
-// newItems prepares the folders of the items, or of those with the ids alone.
-func newItems(p *compliance.Programme, only []string) *items {
-	out := &items{parts: map[string][]*part{}}
+// newItems prepares the folders of all items, or of those that were asked for.
+func newItems(p *compliance.Programme, q Request) (*items, error) {
+	out := &items{parts: map[string][]*part{}, all: len(q.Items) == 0}
+	missing := slices.Clone(q.Items)
 	for _, f := range p.Frameworks {
 		for _, r := range f.Requirements {
-			if r.Item == nil || len(only) > 0 && !slices.Contains(only, r.ID) {
+			if r.Item == nil || !out.all && !slices.Contains(q.Items, r.ID) {
 				continue
 			}
+			missing = slices.DeleteFunc(missing, func(id string) bool { return id == r.ID })
 			x := &item{Requirement: r, Framework: f}
 			for _, s := range append(slices.Clone(r.Item.Reports), checked(p, f, r)...) {
-				t := newPart(s)
+				t := newPart(s, !q.Notice.IsZero())
 				x.Parts = append(x.Parts, t)
 				out.parts[s.Report] = append(out.parts[s.Report], t)
 			}
 			out.list = append(out.list, x)
 		}
 	}
-	return out
+	if len(missing) > 0 {
+		return nil, fault.New(fault.Invalid, "No framework has an item %.80q.", missing[0])
+	}
+	return out, nil
+}
+
+// need tells whether a report is part of the pack: all are, or those that the
+// items rest on. Their pages lead to the controls, and the paths of ePHI to the
+// marks.
+func (i *items) need(report string) bool {
+	switch {
+	case i.all, report == "controls", len(i.parts[report]) > 0:
+		return true
+	case report == "apps", report == "addons":
+		return len(i.parts["phi-paths"]) > 0
+	}
+	return false
 }
 
 // checked selects what the checks said that the controls behind a requirement
@@ -90,10 +110,14 @@ func checked(p *compliance.Programme, f *compliance.Framework, r compliance.Requ
 	return []compliance.Selection{{Report: checkResults, Where: map[string][]string{"check": slices.Compact(checks)}}}
 }
 
-func newPart(s compliance.Selection) *part {
+func newPart(s compliance.Selection, noticed bool) *part {
 	t := &part{Report: s.Report, where: s.Where}
 	if i := slices.IndexFunc(Definitions, func(d Definition) bool { return d.Name == s.Report }); i >= 0 {
-		t.Title, t.Covers = Definitions[i].Title, Definitions[i].Covers
+		d := Definitions[i]
+		if noticed {
+			d = d.noticed()
+		}
+		t.Title, t.Covers = d.Title, d.Covers
 		return t
 	}
 	for _, a := range assembled {

@@ -11,9 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/command/sessions"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -231,6 +235,99 @@ func TestFit(t *testing.T) {
 	} {
 		if err := evidence.Fit(c); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestSomeItems: of what was not asked for there is neither a folder nor a
+// report, and the entries are all there.
+func TestSomeItems(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	before := l.Size()
+	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour), Items: []string{"164.312(a)(2)(iii)", "164.312(a)(2)(iv)"}})
+	l.verify(b, pack.Options{})
+	if n := l.Since(before)[0].Detail("items"); n != "164.312(a)(2)(iii) 164.312(a)(2)(iv)" {
+		t.Errorf("recorded as an export of %q", n)
+	}
+	files := members(t, b)
+	var got []string
+	for name, content := range files {
+		if strings.HasSuffix(name, ".html") {
+			got = append(got, name)
+			if !strings.Contains(content, "only those that were asked for, and the reports that they rest on: 164.312(a)(2)(iii), 164.312(a)(2)(iv)") {
+				t.Errorf("%s does not say that this is a part", name)
+			}
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"index.html", "items/164.312-a-2-iii/index.html", "items/164.312-a-2-iv/index.html", "items/index.html", "reports/addons.html", "reports/apps.html",
+		"reports/check-results.html", "reports/controls.html", "reports/phi-paths.html", "reports/sessions.html", "reports/space-changes.html",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
+	}
+	whole(t, l, files)
+
+	size := l.Size()
+	err := l.exporter.Export(t.Context(), l.As("auditor"), evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour), Items: []string{"164.312(b)", "nothing"}}, nil)
+	if fault.Of(err) != fault.Invalid || !strings.Contains(fault.Message(err), `"nothing"`) || l.Size() != size {
+		t.Errorf("of an item that there is not: %v", err)
+	}
+}
+
+// TestNotice: reports show the state at the time of an auditor's notice, also
+// what came to be at that very time, and still all that happened.
+func TestNotice(t *testing.T) {
+	l := newLab(t)
+	notice := at(2 * time.Hour)
+	app := func(name string, d time.Duration) {
+		l.Set(at(d))
+		l.Do(&apps.Create{Name: name, Space: "ward", Domain: "apps.localhost", EPHI: "no"}, l.As("dev"))
+	}
+	app("before", time.Hour)
+	l.Set(notice)
+	l.Do(&sessions.Close{ID: l.IDs["session:open"]}, commandtest.Platform)
+	app("exactly", 2*time.Hour)
+	app("after", 3*time.Hour)
+	again := &sessions.Open{App: "after", Dyno: "run.9", Type: "run"}
+	l.Do(again, l.As("dev"))
+	l.Set(at(5 * time.Hour))
+	for _, c := range []struct {
+		notice time.Time
+		names  []string
+		open   int
+		words  string
+	}{
+		{notice, []string{"before", "clinic", "exactly"}, 0, "every app of the space at the date of the notice."},
+		{time.Time{}, []string{"after", "before", "clinic", "exactly"}, 1, "every app of the space at the end of the period."},
+	} {
+		b := l.export(evidence.Request{From: at(-time.Hour), To: at(4 * time.Hour), Notice: c.notice})
+		l.verify(b, pack.Options{})
+		files := members(t, b)
+		list := rows(t, files, "apps")
+		var names []string
+		for n := range list[1:] {
+			names = append(names, cell(t, list, n+1, "name"))
+		}
+		if slices.Sort(names); !slices.Equal(names, c.names) {
+			t.Errorf("apps %v, want %v", names, c.names)
+		}
+		paths := files["reports/phi-paths.csv"]
+		if n := strings.Count(paths, "open session"); n != c.open || strings.Contains(paths, "after") != slices.Contains(c.names, "after") {
+			t.Errorf("%d open sessions, want %d:\n%s", n, c.open, paths)
+		}
+		if strings.Contains(files["reports/isolation.html"], "after") != slices.Contains(c.names, "after") {
+			t.Error("the report on isolation is of another time")
+		}
+		if n := len(rows(t, files, "sessions")); n != 6 {
+			t.Errorf("%d rows of sessions: events are those of the whole period", n)
+		}
+		for _, page := range []string{"reports/apps.html", "items/164.308-a-7-i/index.html"} {
+			if !strings.Contains(files[page], "Population: "+strings.TrimSuffix(c.words, ".")) || strings.Contains(files[page], "<dt>Versions</dt>") == c.notice.IsZero() {
+				t.Errorf("%s does not say as of when it is", page)
+			}
 		}
 	}
 }

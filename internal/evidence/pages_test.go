@@ -75,10 +75,19 @@ func law() *compliance.Programme {
 	}}
 }
 
+func folders(t *testing.T, p *compliance.Programme, only ...string) *items {
+	t.Helper()
+	set, err := newItems(p, Request{Items: only})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // TestItemPages: a page of each kind, and the table of all.
 func TestItemPages(t *testing.T) {
 	a, p := somePack(t), law()
-	set := newItems(p, nil)
+	set := folders(t, p)
 	head := []string{"seq", "time", "action", "outcome", "who"}
 	set.begin("access-events", head)
 	for n := range 207 {
@@ -114,15 +123,14 @@ func TestItemPages(t *testing.T) {
 	if text := string(logins.csv()); strings.Count(text, "\n") != len(logins.Rows)+1 || strings.Contains(text, "token.create") {
 		t.Errorf("the CSV:\n%s", text)
 	}
-	some := newItems(p, []string{"2"})
-	if len(some.list) != 1 || some.list[0].ID != "2" {
+	if some := folders(t, p, "2"); len(some.list) != 1 || some.list[0].ID != "2" {
 		t.Errorf("%d folders of the one that was asked for", len(some.list))
 	}
 }
 
 // TestItemBound: a folder holds a bounded part of a long report, and says so.
 func TestItemBound(t *testing.T) {
-	set := newItems(law(), []string{"1(b)"})
+	set := folders(t, law(), "1(b)")
 	set.begin("exceptions", []string{"seq", "what"})
 	for n := range 3 * maxItemRows {
 		set.take("exceptions", []string{fmt.Sprint(n), "release"})

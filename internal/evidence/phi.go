@@ -77,11 +77,11 @@ func (r *phiPaths) csv() []byte {
 }
 
 // writePHI writes the report, and shows its rows to the items.
-func writePHI(w *pack.Writer, a About, i *isolation, items *items) error {
-	r := &phiPaths{About: a, At: a.To, Paths: i.PHI, Drawing: i.drawPHI()}
-	items.begin("phi-paths", phiHead)
+func (p *export) writePHI(w *pack.Writer, a About, i *isolation) error {
+	r := &phiPaths{About: a, At: p.at.Time, Paths: i.PHI, Drawing: i.drawPHI()}
+	p.items.begin("phi-paths", phiHead)
 	for _, x := range r.Paths {
-		items.take("phi-paths", x.row())
+		p.items.take("phi-paths", x.row())
 	}
 	if err := w.AddBytes("reports/phi-paths.csv", r.csv()); err != nil {
 		return err

@@ -1,6 +1,10 @@
 package evidence
 
-import "github.com/strongroom/strongroom/internal/pack"
+import (
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/pack"
+)
 
 // Definition is a report of a pack: what makes its provable CSV, and what a
 // reader is told about it.
@@ -247,11 +251,19 @@ var Definitions = []Definition{
 	},
 }
 
-// Report is the definition as the pack's index has it.
-func (d Definition) Report(period pack.Period) pack.Report {
+// endOfPeriod is how definitions call the time whose state they show.
+const endOfPeriod = "the end of the period"
+
+// noticed is the definition in a pack that shows the state at an earlier time.
+func (d Definition) noticed() Definition {
+	d.Says, d.Covers = strings.ReplaceAll(d.Says, endOfPeriod, "the date of the notice"), strings.ReplaceAll(d.Covers, endOfPeriod, "the date of the notice")
+	return d
+}
+
+// Report is the definition as the pack's index has it, with the state at a time.
+func (d Definition) Report(at pack.Time) pack.Report {
 	r := pack.Report{CSV: "reports/" + d.Name + ".csv", Type: pack.Events, Actions: d.Actions, Columns: d.Columns}
 	if d.Kind != "" {
-		at := period.To
 		r.Type, r.Kind, r.At, r.Actions = pack.State, d.Kind, &at, nil
 	}
 	return r

@@ -77,7 +77,7 @@ func (p *export) writeHeaders(w *pack.Writer) error {
 
 // writeBodies writes the bodies and returns what they come to.
 func (p *export) writeBodies(w *pack.Writer) (*gathered, error) {
-	g, err := newGathered(p.period)
+	g, err := p.newGathered()
 	if err != nil {
 		return nil, err
 	}

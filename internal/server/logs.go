@@ -111,7 +111,7 @@ func newEvidence(p *parts) packDesk {
 
 // Export implements api.Evidence.
 func (d packDesk) Export(ctx context.Context, by control.By, x api.Export, begin func(name string) io.Writer) error {
-	return d.exporter.Export(ctx, by, evidence.Request{Space: x.Space, From: x.From, To: x.To, Recordings: x.Recordings, Since: x.Since}, begin)
+	return d.exporter.Export(ctx, by, evidence.Request{Space: x.Space, From: x.From, To: x.To, Recordings: x.Recordings, Since: x.Since, Items: x.Items, Notice: x.Notice}, begin)
 }
 
 // authenticate gives the actor behind a git request.

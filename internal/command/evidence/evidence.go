@@ -22,6 +22,8 @@ type Export struct {
 	Space      string // name or id
 	From, To   time.Time
 	Recordings bool
+	Items      []string       // of frameworks; nil = all
+	Notice     time.Time      // whose versions are shown; zero = the period's end
 	Pack       *document.Pack // the result
 
 	space *document.Space
@@ -50,6 +52,9 @@ func (c *Export) Decide(_ store.View, by control.By, now time.Time, d *control.D
 	if c.To.After(now) {
 		return fault.New(fault.Invalid, "The period ends in the future (%s); what has not happened cannot be proven.", c.To.Format(time.RFC3339))
 	}
+	if !c.Notice.IsZero() && (c.Notice.Before(c.From) || c.Notice.After(c.To)) {
+		return fault.New(fault.Invalid, "The date of the notice (%s) must lie in the period.", c.Notice.Format(time.RFC3339))
+	}
 	c.Pack = &document.Pack{
 		Base: document.Base{ID: document.NewID()}, Scope: c.space.ID, Spaces: []string{c.space.ID}, From: c.From, To: c.To,
 		By: by.Actor.ID, ByEmail: by.Actor.Email,
@@ -57,6 +62,12 @@ func (c *Export) Decide(_ store.View, by control.By, now time.Time, d *control.D
 	d.Put(c.Pack)
 	d.Note("from", ledger.FormatTime(c.From))
 	d.Note("to", ledger.FormatTime(c.To))
+	if len(c.Items) > 0 {
+		d.Note("items", strings.Join(c.Items, " "))
+	}
+	if !c.Notice.IsZero() {
+		d.Note("notice", ledger.FormatTime(c.Notice))
+	}
 	if c.Recordings {
 		d.Note("recordings", "included")
 	}

@@ -30,10 +30,17 @@ func TestExport(t *testing.T) {
 	if l := lines[0]; l.Scope != ward || l.Detail("from") != "2026-03-02T11:00:00.000000000Z" || l.Detail("to") != "2026-03-02T12:01:00.000000000Z" || l.Detail("recordings") != "included" {
 		t.Errorf("recorded as %v %v", l, l.Details)
 	}
+	some := export(-time.Hour, time.Minute)
+	some.Items, some.Notice = []string{"164.312(b)", "164.312(d)"}, commandtest.Noon
+	if l := w.Record(some, w.As("auditor"))[0]; l.Detail("items") != "164.312(b) 164.312(d)" || l.Detail("notice") != "2026-03-02T12:00:00.000000000Z" {
+		t.Errorf("recorded as %v %v", l, l.Details)
+	}
 	w.Do(export(-time.Hour, time.Hour), w.As("owner")) // up to this moment
 	for name, bad := range map[string]*evidence.Export{
 		"the future": export(-time.Hour, 90*24*time.Hour), "a nanosecond of it": {Space: "ward", From: commandtest.Noon, To: w.Now().Add(2*time.Minute + time.Nanosecond)},
 		"empty": export(0, 0), "backwards": export(time.Minute, 0), "nothing given": {Space: "ward"},
+		"a notice before the period": {Space: "ward", From: commandtest.Noon, To: commandtest.Noon.Add(time.Hour), Notice: commandtest.Noon.Add(-1)},
+		"a notice after the period":  {Space: "ward", From: commandtest.Noon, To: commandtest.Noon.Add(time.Hour), Notice: commandtest.Noon.Add(time.Hour + 1)},
 	} {
 		if w.Refused(fault.Invalid, commandtest.None, bad, w.As("auditor")); t.Failed() {
 			t.Fatal(name)
