@@ -3,7 +3,6 @@ package evidence
 import (
 	"bytes"
 	"fmt"
-	"html/template"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,17 +37,10 @@ func golden(t *testing.T, name, page string, data any) {
 	}
 }
 
-func somePack(t *testing.T) About {
-	t.Helper()
-	style, err := htmlFiles.ReadFile("html/style.css")
-	if err != nil {
-		t.Fatal(err)
-	}
+// somePack has no style: the pages of isolation show that one.
+func somePack() About {
 	day := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-	return About{
-		Space: "clinic", Installation: "5f0c2c1e", Program: "strongroom 1", From: day, To: day.AddDate(0, 1, 0), Created: day.AddDate(0, 1, 1),
-		Style: template.CSS(style), //nolint:gosec // our own file
-	}
+	return About{Space: "clinic", Installation: "5f0c2c1e", Program: "strongroom 1", From: day, To: day.AddDate(0, 1, 0), Created: day.AddDate(0, 1, 1)}
 }
 
 // law is a framework with an item of each kind: one that the platform can show
@@ -86,7 +78,7 @@ func folders(t *testing.T, p *compliance.Programme, only ...string) *items {
 
 // TestItemPages: a page of each kind, and the table of all.
 func TestItemPages(t *testing.T) {
-	a, p := somePack(t), law()
+	a, p := somePack(), law()
 	set := folders(t, p)
 	head := []string{"seq", "time", "action", "outcome", "who"}
 	set.begin("access-events", head)
@@ -140,7 +132,7 @@ func TestItemBound(t *testing.T) {
 	if err := templates.ExecuteTemplate(&page, "item.html", struct {
 		About
 		*item
-	}{somePack(t), x}); err != nil {
+	}{somePack(), x}); err != nil {
 		t.Fatal(err)
 	}
 	for _, words := range []string{
@@ -193,7 +185,7 @@ func phiPages() map[string]*isolation {
 func TestPHIPage(t *testing.T) {
 	for name, state := range phiPages() {
 		t.Run(name, func(t *testing.T) {
-			a := somePack(t)
+			a := somePack()
 			golden(t, "phi-"+name, "phi-paths.html", &phiPaths{About: a, At: a.To, Paths: state.PHI, Drawing: state.drawPHI()})
 		})
 	}
