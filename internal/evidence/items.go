@@ -173,15 +173,21 @@ func (x *item) Rows() (n int) {
 	return n
 }
 
-// Share says in words how much of the item the platform can know.
-func (x *item) Share() string { return shares[x.Requirement.Share] }
+// Share says in words who can show what the item asks for.
+func (x *item) Share() string {
+	s := shares[x.Requirement.Share]
+	if len(x.Parts) == 0 && (x.Requirement.Share == "AUTO" || x.Requirement.Share == "SHARED") {
+		s += "; this version does not yet"
+	}
+	return s
+}
 
 var shares = map[string]string{
-	"AUTO":    "the platform can show most of it",
-	"SHARED":  "the platform can show a part of it",
-	"ORG":     "it is for the organisation to show",
-	"INHERIT": "it is for whoever runs the building and the machines to show",
-	"NA":      "it does not apply to those that the platform is made for",
+	"AUTO":    "the platform, most of it",
+	"SHARED":  "the platform, a part of it",
+	"ORG":     "the organisation",
+	"INHERIT": "whoever runs the building and the machines",
+	"NA":      "nobody: it does not apply to those that the platform is made for",
 }
 
 // Unknown is the sentence about what the platform does not know, "" if there is
