@@ -103,8 +103,8 @@ func (g *gathered) sessions(seq int64, body *ledger.Body) error {
 			continue
 		}
 		delete(g.open, c.ID)
-		if string(c.Doc) == "null" {
-			continue
+		if !bytes.Contains(c.Doc, []byte(`"state":"open"`)) {
+			continue // most have ended; no decoding of these
 		}
 		d, err := document.Decode(document.KindSession, c.Doc)
 		if err != nil {

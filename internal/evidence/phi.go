@@ -126,7 +126,8 @@ func readPHI(v store.View, i *isolation, open []openSession) ([]phiPath, error) 
 		}
 	}
 	r.sessions(open)
-	return r.out, r.outbound()
+	err := r.outbound()
+	return r.out, err
 }
 
 func (r *phiReader) people() error {

@@ -1,6 +1,8 @@
 package evidence_test
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,15 @@ func TestPaths(t *testing.T) {
 	}
 	if page := files["reports/phi-paths.html"]; !strings.Contains(page, `<strong class="bad">`) || !strings.Contains(files["reports/phi-paths.svg"], `<svg xmlns="http://www.w3.org/2000/svg"`) {
 		t.Error("the page does not show that something is unknown, or there is no picture")
+	}
+
+	// What may leave a space that is no shield.
+	var attic bytes.Buffer
+	if err := l.exporter.Export(t.Context(), l.As("stranger"), evidence.Request{Space: "attic", From: at(-time.Hour), To: at(3 * time.Hour)}, func(string) io.Writer { return &attic }); err != nil {
+		t.Fatal(err)
+	}
+	if row := paths(t, members(t, attic.Bytes()))["outbound rule the space's apps > outside of the space"]; row["path"] != "0.0.0.0/0 any 0–65535" || row["ephi"] != "unknown" {
+		t.Errorf("what may leave: %v", row)
 	}
 
 	// Of a time at which there was no space nothing is told.

@@ -2,7 +2,8 @@
 // catalogue in catalog/, with every check that there is.
 //
 // Invariants: the catalogue names exactly these checks and plans none of them,
-// and names no report that packs do not have, or there is no programme. internal/server runs it and packs are made with it.
+// and names no report that packs do not have, or there is no programme.
+// internal/server runs it and packs are made with it.
 package builtin
 
 import (
