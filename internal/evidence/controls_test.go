@@ -2,14 +2,11 @@ package evidence_test
 
 import (
 	"encoding/json"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/command/spaces"
-	"github.com/strongroom/strongroom/internal/compliance"
-	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
 	"github.com/strongroom/strongroom/internal/pack"
@@ -19,9 +16,7 @@ import (
 // cause and who mended it, and an hour in which nothing was checked.
 func TestControls(t *testing.T) {
 	l := newLab(t)
-	// There is nothing here that attempts could be made at.
-	looking := &compliance.Programme{Catalogue: l.programme.Catalogue, Checks: state.All()}
-	e := compliance.New(compliance.Config{Store: l.Store, Kernel: l.Kernel, Programme: looking, Log: slog.New(slog.DiscardHandler), Now: l.Now})
+	e := l.engine()
 	run := func(from, to time.Duration) {
 		t.Helper()
 		for d := from; d < to; d += 10 * time.Minute {

@@ -31,7 +31,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/builtin"
-	"github.com/strongroom/strongroom/internal/compliance/record"
+	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
@@ -76,7 +76,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
-	if l.programme, err = builtin.Programme(builtin.Reach{Record: record.Means{Store: l.Store, Checkpoints: l.signing, Now: l.Now}}); err != nil {
+	if l.programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		t.Fatal(err)
 	}
 	l.exporter = evidence.New(evidence.Config{
@@ -84,6 +84,13 @@ func newLab(t *testing.T) *lab {
 		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
 	})
 	return l
+}
+
+// engine runs the checks of the state. There is no host here to look at, and
+// nothing that attempts could be made at.
+func (l *lab) engine() *compliance.Engine {
+	looking := &compliance.Programme{Catalogue: l.programme.Catalogue, Checks: state.All()}
+	return compliance.New(compliance.Config{Store: l.Store, Kernel: l.Kernel, Programme: looking, Log: slog.New(slog.DiscardHandler), Now: l.Now})
 }
 
 // at is a time after noon.

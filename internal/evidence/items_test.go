@@ -3,7 +3,6 @@ package evidence_test
 import (
 	"encoding/csv"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +50,7 @@ func protocol(t *testing.T) (out []asked) {
 func (l *lab) busy() []byte {
 	l.T.Helper()
 	const password = "correct horse battery staple"
-	e := compliance.New(compliance.Config{Store: l.Store, Kernel: l.Kernel, Programme: l.programme, Log: slog.New(slog.DiscardHandler), Now: l.Now})
+	e := l.engine()
 	for d := time.Duration(0); d < 2*time.Hour; d += 10 * time.Minute {
 		l.Set(at(d))
 		if err := e.Due(l.T.Context()); err != nil {

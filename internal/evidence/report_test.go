@@ -1,7 +1,6 @@
 package evidence_test
 
 import (
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
-	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
 	"github.com/strongroom/strongroom/internal/pack"
@@ -43,7 +41,7 @@ var populations = []population{
 		_, _ = l.Kernel.Execute(l.T.Context(), &teams.GrantRole{Team: "care", Email: "viewer@example.org", Role: authz.Owner}, by)
 	}},
 	{report: "findings", happens: func(l *lab) {
-		e := compliance.New(compliance.Config{Store: l.Store, Kernel: l.Kernel, Programme: l.programme, Log: slog.New(slog.DiscardHandler), Now: l.Now})
+		e := l.engine()
 		trust := func(source string) {
 			l.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, l.As("owner"))
 			l.Pass(10 * time.Minute)
