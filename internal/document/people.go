@@ -1,6 +1,9 @@
 package document
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Kinds of people and what they may do.
 const (
@@ -48,6 +51,16 @@ type Account struct {
 	// UsedAt is when somebody last came with its password or one of its tokens,
 	// to the day; null: not since the day it was made.
 	UsedAt *time.Time `json:"used_at"`
+}
+
+// NobodysDomain is that of the addresses of accounts that the platform makes for
+// its own attempts: reserved, so that it is nobody's (RFC 6761).
+const NobodysDomain = "strongroom.invalid"
+
+// Nobodys tells whether the account is no person's: the platform made it for its
+// own attempts. Somebody who makes one with such an address is told by that.
+func (a *Account) Nobodys() bool {
+	return a.CreatedBy == "" && strings.HasSuffix(a.Email, "@"+NobodysDomain)
 }
 
 // Sealed names a sealed value: where it is kept and the digest of its

@@ -21,10 +21,6 @@ import (
 	"github.com/strongroom/strongroom/internal/store"
 )
 
-// Domain is that of the accounts' addresses: reserved, so that it is nobody's
-// (RFC 6761).
-const Domain = "strongroom.invalid"
-
 // TeamName is the accounts' own team.
 const TeamName = "strongroom-attempts"
 
@@ -115,7 +111,7 @@ func (c *Set) set(v store.View, by control.By, now time.Time, d *control.Decisio
 // accounts are there, the one that has to be suspended is, and none has tokens.
 func (c *Set) accounts(v store.View, d *control.Decision) error {
 	for i, r := range c.Stage.roles() {
-		email := r.name + "@" + Domain
+		email := r.name + "@" + document.NobodysDomain
 		list, err := store.Find[*document.Account](v, "email", email)
 		if err != nil {
 			return err

@@ -108,6 +108,6 @@ func TestTaken(t *testing.T) {
 	w.Do(&teams.Create{Name: attempts.TeamName}, w.As("root"))
 	w.Refused(fault.Conflict, commandtest.None, &attempts.Set{}, commandtest.Platform)
 	w = commandtest.New(t, commandtest.Noon)
-	w.Do(&people.CreateAccount{Email: "attempt-admin@" + attempts.Domain}, w.As("root"))
+	w.Do(&people.CreateAccount{Email: "attempt-admin@" + document.NobodysDomain}, w.As("root"))
 	w.Refused(fault.Conflict, commandtest.None, &attempts.Set{}, commandtest.Platform)
 }

@@ -19,6 +19,9 @@ var staleAccounts = &compliance.Check{
 		if a.Suspended {
 			return one(compliance.NotApplicable("The account "+a.Email+" is suspended.").Of("", a.ID, a.Email), nil)
 		}
+		if a.Nobodys() {
+			return one(compliance.NotApplicable("The account "+a.Email+" is nobody's: the platform tries with it what must be refused.").Of("", a.ID, a.Email), nil)
+		}
 		last, known := a.CreatedAt, "Nobody came with the password or a token of "+a.Email+" since the account was made on "
 		if a.UsedAt != nil {
 			last, known = *a.UsedAt, "The account "+a.Email+" was last used on "

@@ -8,6 +8,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/attempts"
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
@@ -215,6 +216,25 @@ func TestMutations(t *testing.T) {
 	for _, c := range state.All() {
 		if !tested[c.ID] {
 			t.Errorf("nothing breaks what %s watches", c.ID)
+		}
+	}
+}
+
+// TestNobodysAccounts: those that the platform makes for its attempts lie unused
+// for as long as they do, and those that only look like them do not.
+func TestNobodysAccounts(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	set := &attempts.Set{}
+	w.Do(set, commandtest.Platform)
+	alike := &people.CreateAccount{Email: "attempt-visitor@" + document.NobodysDomain}
+	w.Do(alike, w.As("root"))
+	w.Pass(91 * 24 * time.Hour)
+	for id, want := range map[string]string{
+		set.Stage.Member.ID: document.StatusNotApplicable, set.Stage.Admin.ID: document.StatusNotApplicable,
+		set.Stage.Suspended.ID: document.StatusNotApplicable, alike.Account.ID: document.StatusFail,
+	} {
+		if got := look(w, find(t, "state.stale-accounts"), id); got.Status != want {
+			t.Errorf("%+v, want %s", got, want)
 		}
 	}
 }
