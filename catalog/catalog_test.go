@@ -25,9 +25,8 @@ func load(t *testing.T) *compliance.Catalogue {
 
 // TestMutations: each check that a control rests on has a test that breaks what
 // it watches, by the name of the check in a table of mutations. That the table
-// is whole and fails where it should is for the test of the check's package;
-// that no other check exists, for that
-// of internal/compliance/builtin.
+// is whole and fails where it should is for the test of the check's package; that
+// no other check exists, for that of internal/compliance/builtin.
 func TestMutations(t *testing.T) {
 	files, err := filepath.Glob("../internal/compliance/*/*_test.go")
 	if err != nil {
