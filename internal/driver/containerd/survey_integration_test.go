@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/strongroom/strongroom/internal/driver"
 	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/driver"
 )
 
 // begin starts a program by hand and returns what ends it.
