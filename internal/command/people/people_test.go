@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/strongroom/strongroom/internal/command/apps"
+	"github.com/strongroom/strongroom/internal/command/attempts"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/control"
@@ -76,6 +77,12 @@ func TestUse(t *testing.T) {
 	w.Do(&people.SuspendAccount{Email: "dev@example.org"}, w.As("root"))
 	w.Pass(25 * time.Hour)
 	w.Refused(fault.Forbidden, "", &people.Use{Account: dev}, w.As("dev"))
+
+	stage := &attempts.Set{}
+	w.Do(stage, commandtest.Platform)
+	w.Accounts["nobody"] = stage.Stage.Member
+	w.Pass(25 * time.Hour)
+	w.Refused(fault.Conflict, commandtest.None, &people.Use{Account: stage.Stage.Member.ID}, w.As("nobody"))
 }
 
 func TestLogin(t *testing.T) {
