@@ -246,9 +246,39 @@ func TestSurveyAmidStarts(t *testing.T) {
 			}
 		}
 	}()
+	a.cleanUntil(done, driver.AreaContainers)
+}
+
+// TestSurveyAmidVolumes: volumes that are made, locked, and destroyed, as the
+// platform does each day to try one without its key, are no strays at any moment.
+func TestSurveyAmidVolumes(t *testing.T) {
+	a := newApp(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 5 {
+			v := driver.Volume{ID: uuid.NewString(), Space: a.space.ID, Bytes: 16 << 20, Key: make([]byte, 64)}
+			err := a.driver.EnsureVolume(t.Context(), v)
+			if err == nil {
+				err = a.driver.LockVolume(t.Context(), v.ID)
+			}
+			if err == nil {
+				_, err = a.driver.DestroyVolume(t.Context(), v.ID)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	a.cleanUntil(done, driver.AreaMounts)
+}
+
+// cleanUntil looks again and again until done, and finds nothing.
+func (h *host) cleanUntil(done <-chan struct{}, area string) {
+	h.Helper()
 	for {
-		if got := strays(a.survey(driver.AreaContainers)); len(got) > 0 {
-			t.Errorf("found %q", got)
+		if got := strays(h.survey(area)); len(got) > 0 {
+			h.Errorf("found %q", got)
 		}
 		select {
 		case <-done:
