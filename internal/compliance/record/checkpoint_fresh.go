@@ -23,17 +23,17 @@ func checkpointFresh(m Means) *compliance.Check {
 				return nil, err
 			}
 			if newest.Size >= head.Size {
-				return ledger(compliance.Pass("The newest checkpoint covers all entries.")), nil
+				return whole(compliance.Pass("The newest checkpoint covers all entries.")), nil
 			}
 			first, err := m.Store.Entry(ctx, newest.Size)
 			if err != nil {
 				return nil, err
 			}
 			if m.Now().Sub(first.Header.Time) > maxUnsigned {
-				return ledger(compliance.Fail(fmt.Sprintf("The newest checkpoint covers %d entries. Entry %d of %s has none.",
+				return whole(compliance.Fail(fmt.Sprintf("The newest checkpoint covers %d entries. Entry %d of %s has none.",
 					newest.Size, newest.Size, when(first.Header.Time))), newest.Size), nil
 			}
-			return ledger(compliance.Pass("The entries that the newest checkpoint does not cover are seconds old.")), nil
+			return whole(compliance.Pass("The entries that the newest checkpoint does not cover are seconds old.")), nil
 		},
 	}
 }

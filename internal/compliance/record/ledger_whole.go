@@ -20,13 +20,13 @@ func ledgerWhole(m Means) *compliance.Check {
 			var damage *store.Damage
 			switch {
 			case err == nil:
-				return ledger(compliance.Pass("Computed again from all entries, the tree and the state are what is stored.")), nil
+				return whole(compliance.Pass("Computed again from all entries, the tree and the state are what is stored.")), nil
 			case !errors.As(err, &damage):
 				return nil, err
 			case damage.Seq < 0:
-				return ledger(compliance.Fail(damage.Error() + ".")), nil
+				return whole(compliance.Fail(damage.Error() + ".")), nil
 			}
-			return ledger(compliance.Fail(damage.Error()+"."), damage.Seq), nil
+			return whole(compliance.Fail(damage.Error()+"."), damage.Seq), nil
 		},
 	}
 }

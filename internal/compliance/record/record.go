@@ -24,11 +24,11 @@ type Means struct {
 // All lists the checks, one a file. Those that read the whole ledger come last:
 // nobody else shall wait for them when the program starts.
 func All(m Means) []*compliance.Check {
-	return []*compliance.Check{checkpointFresh(m), retention(m), ledgerWhole(m)}
+	return []*compliance.Check{checkpointFresh(m), failedLogins(m), retention(m), ledgerWhole(m)}
 }
 
-// ledger makes a result one of the ledger as a whole.
-func ledger(r compliance.Result, seqs ...int64) []compliance.Result {
+// whole makes a result one of the ledger as a whole.
+func whole(r compliance.Result, seqs ...int64) []compliance.Result {
 	r = r.Of("", "", "the ledger")
 	r.Seqs = seqs
 	return []compliance.Result{r}

@@ -10,8 +10,13 @@ import (
 
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/people"
 	"github.com/strongroom/strongroom/internal/compliance/record"
+	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/secret"
 )
 
 // lab is a world whose head is signed when the test says so.
@@ -63,6 +68,18 @@ func (l *lab) behind(statement string, args ...any) {
 
 func (l *lab) restore() { l.behind(`UPDATE entries SET body = ? WHERE seq = 7`, l.kept) }
 
+// guess is somebody who tries passwords.
+func (l *lab) guess(email string) {
+	l.T.Helper()
+	by := control.By{Actor: ledger.Actor{Kind: ledger.AnonymousActor, IP: "192.0.2.7"}, Via: ledger.ViaAPI}
+	for range 10 {
+		if _, err := l.Kernel.Execute(l.T.Context(), &people.Login{Email: email, Password: secret.NewValue([]byte("guess"))}, by); fault.Of(err) != fault.Unauthenticated {
+			l.T.Fatal(err)
+		}
+		l.Pass(80 * time.Second) // what fails within a minute is one entry with a count
+	}
+}
+
 // mutations break what a check watches and mend it again.
 var mutations = []struct {
 	check  string
@@ -107,6 +124,16 @@ var mutations = []struct {
 		mends: func(l *lab) {
 			l.behind(`UPDATE documents SET rev = rev - 1 WHERE kind = 'app' AND id = ?`, l.IDs["app:clinic"])
 		},
+	},
+	{
+		check: "state.failed-logins", tells: "10 or more log-ins to the account dev@example.org were refused within 15 minutes.",
+		breaks: func(l *lab) { l.guess("dev@example.org") },
+		mends:  func(l *lab) { l.Pass(time.Hour) },
+	},
+	{
+		check: "state.failed-logins", tells: "10 or more log-ins from the address 192.0.2.7 were refused within 15 minutes.",
+		breaks: func(l *lab) { l.guess("nobody@example.org") },
+		mends:  func(l *lab) { l.Pass(time.Hour) },
 	},
 	{
 		check: "state.retention", tells: "Entry 7 has no body, which must be kept until 2032-03-02T12:00:00Z",

@@ -27,7 +27,7 @@ func retention(m Means) *compliance.Check {
 				return nil, err
 			}
 			if len(gone) == 0 {
-				return ledger(compliance.Pass("Every entry since " + when(since) + " has its body.")), nil
+				return whole(compliance.Pass("Every entry since " + when(since) + " has its body.")), nil
 			}
 			var facts []string
 			var seqs []int64
@@ -35,7 +35,7 @@ func retention(m Means) *compliance.Check {
 				facts = append(facts, fmt.Sprintf("Entry %d has no body, which must be kept until %s.", e.Header.Seq, when(e.Header.Time.AddDate(keptYears, 0, 0))))
 				seqs = append(seqs, e.Header.Seq)
 			}
-			return ledger(compliance.Fail(facts...), seqs...), nil
+			return whole(compliance.Fail(facts...), seqs...), nil
 		},
 	}
 }
