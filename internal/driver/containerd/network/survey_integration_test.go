@@ -51,7 +51,7 @@ func TestSurveyRules(t *testing.T) {
 	}
 	forget := func(list *tampers) {
 		for i := range *list {
-			(*list)[i].at = time.Now().Add(-remembered)
+			(*list)[i].told = time.Now().Add(-2 * again)
 		}
 	}
 	for _, tt := range []struct{ script, want string }{

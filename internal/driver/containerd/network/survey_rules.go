@@ -11,26 +11,27 @@ import (
 	"github.com/strongroom/strongroom/internal/driver"
 )
 
-// remembered is how long a change by somebody else is told of after it was put
-// right: whoever applies spaces puts it right within a second, and surveys are a
-// minute apart or, late, two.
-const remembered = 3 * time.Minute
+// again is how long a change by somebody else is still told of after it was told
+// first, should whoever asked have been stopped before it was on record. It is
+// less than the minute between two surveys: the change is over.
+const again = 30 * time.Second
 
-// tampers are the changes by somebody else that were put right lately.
+// tampers are the changes by somebody else that were put right since the last
+// survey: whoever applies spaces puts them right within a second, and surveys are
+// a minute apart.
 type tampers []tamper
 
 type tamper struct {
-	at   time.Time
 	text string
+	told time.Time // first; zero: not yet
 }
 
 // most bounds how many are kept: the newest.
 const most = driver.MaxStrays
 
 func (t *tampers) note(what, difference string) {
-	now := time.Now()
-	text := fmt.Sprintf("Somebody else had changed %s; it was put right at %s: %s", what, now.UTC().Format(time.DateTime+" UTC"), difference)
-	*t = append(*t, tamper{now, text})
+	text := fmt.Sprintf("Somebody else had changed %s; it was put right at %s: %s", what, time.Now().UTC().Format(time.DateTime+" UTC"), difference)
+	*t = append(*t, tamper{text: text})
 	if n := len(*t); n > most {
 		*t = slices.Clone((*t)[n-most:])
 	}
@@ -38,9 +39,13 @@ func (t *tampers) note(what, difference string) {
 
 // tell adds them to a survey.
 func (t *tampers) tell(s *driver.Survey, space string) {
-	*t = slices.DeleteFunc(*t, func(x tamper) bool { return time.Since(x.at) > remembered })
-	for _, x := range *t {
+	now := time.Now()
+	*t = slices.DeleteFunc(*t, func(x tamper) bool { return !x.told.IsZero() && now.Sub(x.told) > again })
+	for i, x := range *t {
 		s.Found(space, "rule", "%s", x.text)
+		if x.told.IsZero() {
+			(*t)[i].told = now
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// TestTampers: what was put right is told for a while, and only the newest.
+// TestTampers: what was put right is told until it was told, and only the newest.
 func TestTampers(t *testing.T) {
 	var list tampers
 	for range 2 * most {
@@ -47,7 +47,7 @@ func TestTampers(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for i := range list[1:] {
-		list[i].at = time.Now().Add(-remembered)
+		list[i].told = time.Now().Add(-2 * again)
 	}
 	s = driver.NewSurvey(driver.AreaFirewall)
 	list.tell(s, "")
