@@ -79,9 +79,6 @@ func exportEvidence(c *call) (Answer, error) {
 	if err := errors.Join(err1, err2, err3); err != nil || x.From.IsZero() {
 		return Answer{}, fault.New(fault.Invalid, "from, to and notice are times such as 2026-01-31T00:00:00Z; from is needed.")
 	}
-	if x.To.IsZero() {
-		x.To = c.cfg.Now().UTC()
-	}
 	if c.cfg.Evidence == nil {
 		return Answer{}, missing("Evidence export")
 	}

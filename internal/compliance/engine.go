@@ -34,12 +34,13 @@ var DefaultDue = map[string]time.Duration{
 }
 
 // Engine runs checks and records what they say. Create it with New, run it with
-// Run; the other methods are for that one goroutine.
+// Run; but for Tell, the other methods are for that one goroutine.
 type Engine struct {
 	cfg    Config
 	checks []*running
 	seen   int64 // entries that were looked at
 	beat   time.Time
+	asked  chan chan error // by Tell
 }
 
 // running is a check with when it ran.
@@ -60,7 +61,7 @@ func New(cfg Config) *Engine {
 	if cfg.Due == nil {
 		cfg.Due = DefaultDue
 	}
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, asked: make(chan chan error)}
 	for _, c := range cfg.Programme.Checks {
 		r := &running{Check: c}
 		for _, x := range cfg.Programme.naming(c) {
@@ -105,8 +106,29 @@ func (e *Engine) Run(ctx context.Context) error {
 			case <-ctx.Done():
 			case <-time.After(settle):
 			}
+		case done := <-e.asked:
+			pause.Stop()
+			done <- e.flush(ctx)
 		case <-pause.C:
 		}
+	}
+}
+
+// Tell puts on record how far the checks ran, before the hour is over: what is
+// asked about the last minutes can be answered then. It waits for Run until ctx
+// ends.
+func (e *Engine) Tell(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case e.asked <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

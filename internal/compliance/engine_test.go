@@ -260,6 +260,12 @@ func TestRun(t *testing.T) {
 	if len(ran) != 0 {
 		t.Error("it ran for nothing")
 	}
+	if err := e.Tell(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if beat := commandtest.Find[*document.Beat](l.World, "all", ""); len(beat) != 1 || len(beat[0].Runs) != 1 || beat[0].Runs[0].Count != 1 {
+		t.Errorf("told: %+v", beat)
+	}
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/csv"
 	"errors"
@@ -49,6 +50,7 @@ type lab struct {
 	vkey     string
 
 	programme *compliance.Programme
+	told      int // how often the exporter wanted the checks on record
 }
 
 func newLab(t *testing.T) *lab {
@@ -82,6 +84,7 @@ func newLab(t *testing.T) *lab {
 	l.exporter = evidence.New(evidence.Config{
 		Programme: l.programme,
 		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
+		Tell: func(context.Context) error { l.told++; return nil },
 	})
 	return l
 }
@@ -329,6 +332,28 @@ func TestPeriodsFollow(t *testing.T) {
 	}
 	last := l.export(evidence.Request{From: at(7 * time.Hour), To: at(7*time.Hour + time.Second), Since: since})
 	l.verify(last, pack.Options{Since: since})
+}
+
+// TestUntilNow: before a pack that reaches up to now it is put on record how far the
+// checks ran; not for one of the past, and not for one that cannot be.
+func TestUntilNow(t *testing.T) {
+	l := newLab(t)
+	l.Set(at(2 * time.Hour))
+	for _, tt := range []struct {
+		q    evidence.Request
+		told int
+		kind fault.Kind
+	}{
+		{evidence.Request{Space: "ward", From: at(-time.Hour), To: at(time.Hour)}, 0, ""},
+		{evidence.Request{Space: "ward", From: at(3 * time.Hour)}, 0, fault.Invalid},
+		{evidence.Request{Space: "ward", From: at(-time.Hour)}, 1, ""},
+	} {
+		l.told = 0
+		err := l.exporter.Export(t.Context(), l.As("auditor"), tt.q, func(string) io.Writer { return io.Discard })
+		if l.told != tt.told || tt.kind == "" && err != nil || tt.kind != "" && fault.Of(err) != tt.kind {
+			t.Errorf("from %s to %s: told %d times, %v", tt.q.From, tt.q.To, l.told, err)
+		}
+	}
 }
 
 func TestSinceIsThisLogs(t *testing.T) {

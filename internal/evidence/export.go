@@ -40,6 +40,9 @@ type Config struct {
 	Programme    *compliance.Programme
 	Program      string // "strongroom <version>"
 	Now          func() time.Time
+	// Tell puts on record how far the checks ran, so that a pack that reaches up to
+	// now can show how the controls stand; nil: they do not run.
+	Tell func(context.Context) error
 }
 
 // Exporter makes packs.
@@ -51,8 +54,8 @@ func New(cfg Config) *Exporter { return &Exporter{cfg} }
 // Request says what a pack shall be about.
 type Request struct {
 	Space      string // name or id
-	From, To   time.Time
-	Recordings bool // include session recordings and command lines, which may hold PHI
+	From, To   time.Time // To zero: now
+	Recordings bool      // include session recordings and command lines, which may hold PHI
 	// Items are ids of requirements: only their folders are in the pack, and the
 	// reports that these rest on. Nil: all.
 	Items []string
@@ -67,6 +70,10 @@ type Request struct {
 // Export records the export, calls begin with a file name, and writes the pack
 // to the writer that begin returns.
 func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin func(name string) io.Writer) error {
+	if q.To.IsZero() {
+		x.tell(ctx, q.From)
+		q.To = x.cfg.Now()
+	}
 	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings, Items: q.Items, Notice: q.Notice.UTC()}
 	items, err := newItems(x.cfg.Programme, q)
 	if err != nil {
@@ -94,6 +101,20 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	}
 	_, err = x.cfg.Kernel.Execute(ctx, &command.Issue{ID: cmd.Pack.ID, Manifest: digest}, by)
 	return err
+}
+
+// patience is how long an export waits for checks that run at the moment.
+const patience = 5 * time.Second
+
+// tell has it put on record how far the checks ran. If they have no time for it,
+// the pack says that its record of them ends earlier.
+func (x *Exporter) tell(ctx context.Context, from time.Time) {
+	if x.cfg.Tell == nil || !from.Before(x.cfg.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_ = x.cfg.Tell(ctx)
 }
 
 // older reads the checkpoint that a pack shall extend, if one was given. It has

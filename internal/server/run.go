@@ -62,6 +62,7 @@ type parts struct {
 	deploys      *deploys
 	prober       *probe.Prober
 	programme    *compliance.Programme
+	checks       *compliance.Engine
 	noteSigner   note.Signer
 	certificate  []byte // that the API shows, DER
 }
@@ -187,6 +188,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 	if p.programme, err = newProgramme(p.reach(), p.cfg.Catalogue); err != nil {
 		return err
 	}
+	p.checks = newCompliance(p)
 	p.deploys, err = newDeploys(p)
 	return err
 }
@@ -252,7 +254,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		g.Go(func() error { return p.loop.Run(gctx) })
 		g.Go(func() error { return p.deploys.run(gctx) })
 		g.Go(func() error { return p.prober.Run(gctx) })
-		g.Go(func() error { return newCompliance(p).Run(gctx) })
+		g.Go(func() error { return p.checks.Run(gctx) })
 		g.Go(func() error { return p.answer(gctx) })
 		g.Go(func() error { return serveHTTP(gctx, handler, tlsConfig, l) })
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))
