@@ -53,7 +53,7 @@ func New(cfg Config) *Exporter { return &Exporter{cfg} }
 
 // Request says what a pack shall be about.
 type Request struct {
-	Space      string // name or id
+	Space      string    // name or id
 	From, To   time.Time // To zero: now
 	Recordings bool      // include session recordings and command lines, which may hold PHI
 	// Items are ids of requirements: only their folders are in the pack, and the
