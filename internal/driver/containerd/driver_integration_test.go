@@ -41,7 +41,7 @@ func (h *host) intrude(t *testing.T, area, space string) (mend func()) {
 				t.Fatalf("nsenter %v: %v: %s", args, err, out)
 			}
 		}
-		link("add", "byhand", "type", "dummy")
+		link("add", "byhand", "type", "veth", "peer", "name", "byhandp")
 		return func() { link("delete", "byhand") }
 	case driver.AreaMounts:
 		at := t.TempDir()

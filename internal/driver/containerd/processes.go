@@ -21,6 +21,7 @@ import (
 type process struct {
 	pid                   int
 	pidNS, mountNS, netNS string
+	closed                bool // it may do more than this one, which may not look into it
 }
 
 // processes lists those of the host; kernel threads have no namespaces of note.
@@ -37,11 +38,15 @@ func processes() ([]process, error) {
 		}
 		for name, to := range map[string]*string{"pid": &p.pidNS, "mnt": &p.mountNS, "net": &p.netNS} {
 			*to, err = os.Readlink(filepath.Join(dir, "ns", name))
-			if err != nil && !gone(err) {
+			switch {
+			case err == nil, gone(err):
+			case errors.Is(err, fs.ErrPermission):
+				p.closed = true
+			default:
 				return nil, err // not to see is not to find nothing
 			}
 		}
-		if p.pidNS != "" {
+		if p.pidNS != "" || p.closed {
 			out = append(out, p)
 		}
 	}

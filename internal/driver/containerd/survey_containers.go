@@ -184,11 +184,27 @@ func (x scene) judge(s *driver.Survey, p process, homes map[string]resident) {
 	if len(groups) > 0 {
 		return // said, or it is about to go where it belongs
 	}
+	if p.closed {
+		judgeClosed(s, p, x.describe)
+		return
+	}
 	if r, shares := homes[p.mountNS]; shares {
 		s.Found(r.space, "process", "The process %s entered the files of %s from outside.", x.describe(p.pid), r.name)
 	} else if r, shares := homes[p.netNS]; shares {
 		s.Found(r.space, "process", "The process %s entered the network of %s from outside.", x.describe(p.pid), r.name)
 	}
+}
+
+// judgeClosed tells of a process that may do more than the engine, so that the
+// kernel does not show where it is. The host's first process may be one, where a
+// machine's owner keeps some power from all that it starts: it is where
+// everything else comes from, and could hide whatever it likes.
+func judgeClosed(s *driver.Survey, p process, describe func(int) string) {
+	if p.pid == 1 {
+		s.Look("", "first processes that the engine may not look into", 1)
+		return
+	}
+	s.Found("", "process", "The engine may not look into the process %s, which may do more than the engine itself.", describe(p.pid))
 }
 
 // judgeInside looks at a process in a container. Each but the first and those

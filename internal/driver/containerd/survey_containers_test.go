@@ -25,14 +25,14 @@ func calm() scene {
 			of:     map[int][]string{10: {"a"}, 11: {"a"}, 12: {"a"}, 14: {"a"}, 20: {"b"}},
 		},
 		processes: []process{
-			{1, "pid:0", "mnt:0", "net:0"},
-			{5, "pid:0", "mnt:5", "net:0"}, // a service with mounts of its own
-			{10, "pid:1", "mnt:1", "net:1"},
-			{11, "pid:1", "mnt:1", "net:1"},
-			{12, "pid:1", "", ""}, // ending
-			{14, "pid:1", "mnt:1", "net:1"},
-			{20, "pid:0", "mnt:0", "net:2"}, // becomes web.2
-			{30, "pid:0", "mnt:0", "net:7"}, // a router
+			{pid: 1, pidNS: "pid:0", mountNS: "mnt:0", netNS: "net:0"},
+			{pid: 5, pidNS: "pid:0", mountNS: "mnt:5", netNS: "net:0"}, // a service with mounts of its own
+			{pid: 10, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"},
+			{pid: 11, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"},
+			{pid: 12, pidNS: "pid:1", mountNS: "", netNS: ""}, // ending
+			{pid: 14, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"},
+			{pid: 20, pidNS: "pid:0", mountNS: "mnt:0", netNS: "net:2"}, // becomes web.2
+			{pid: 30, pidNS: "pid:0", mountNS: "mnt:0", netNS: "net:7"}, // a router
 		},
 		parent:   func(pid int) int { return map[int]int{10: 5, 11: 10, 12: 11, 14: 5, 40: 1, 41: 11}[pid] },
 		wider:    func(int, int) string { return "" },
@@ -62,32 +62,32 @@ func TestScene(t *testing.T) {
 		},
 		{
 			name: "a process by nsenter, with all namespaces", edit: func(x *scene) {
-				x.processes = append(x.processes, process{40, "pid:1", "mnt:1", "net:1"})
+				x.processes = append(x.processes, process{pid: 40, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"})
 			},
 			want: "The process 40 came into web.1 from outside",
 		},
 		{
 			name: "a process by ctr exec", edit: func(x *scene) {
-				x.processes = append(x.processes, process{40, "pid:1", "mnt:1", "net:1"})
+				x.processes = append(x.processes, process{pid: 40, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"})
 				x.groups.of[40] = []string{"a"}
 			},
 			want: "The process 40 came into web.1 from outside",
 		},
 		{
 			name: "a process with the container's files", edit: func(x *scene) {
-				x.processes = append(x.processes, process{40, "pid:0", "mnt:1", "net:1"})
+				x.processes = append(x.processes, process{pid: 40, pidNS: "pid:0", mountNS: "mnt:1", netNS: "net:1"})
 			},
 			want: "The process 40 entered the files of web.1",
 		},
 		{
 			name: "a process with the container's network", edit: func(x *scene) {
-				x.processes = append(x.processes, process{40, "pid:0", "mnt:0", "net:1"})
+				x.processes = append(x.processes, process{pid: 40, pidNS: "pid:0", mountNS: "mnt:0", netNS: "net:1"})
 			},
 			want: "The process 40 entered the network of web.1",
 		},
 		{
 			name: "a process without the container's limits", edit: func(x *scene) {
-				x.processes = append(x.processes, process{41, "pid:1", "mnt:1", "net:1"})
+				x.processes = append(x.processes, process{pid: 41, pidNS: "pid:1", mountNS: "mnt:1", netNS: "net:1"})
 			},
 			want: "The process 41 of web.1 was taken out of its cgroup",
 		},
@@ -96,6 +96,13 @@ func TestScene(t *testing.T) {
 				x.wider = func(pid, base int) string { return map[int]string{11: "has capabilities"}[pid*base/200_000] }
 			},
 			want: "The process 11 in web.1 has capabilities.",
+		},
+		{
+			name: "the first process is closed to the engine", edit: func(x *scene) { x.processes[0] = process{pid: 1, closed: true} },
+		},
+		{
+			name: "another is closed to the engine", edit: func(x *scene) { x.processes = append(x.processes, process{pid: 40, closed: true}) },
+			want: "The engine may not look into the process 40", host: true,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/drivertest"
 )
 
 // begin starts a program by hand and returns what ends it.
@@ -51,9 +53,7 @@ func (h *host) rootfs() string {
 	h.Helper()
 	dir := filepath.Join(h.dir, "byhand")
 	h.must(os.Mkdir(dir, 0o755))
-	init, err := os.ReadFile(h.driver.cfg.Init)
-	h.must(err)
-	h.must(os.WriteFile(filepath.Join(dir, "wait"), init, 0o755))
+	h.must(os.WriteFile(filepath.Join(dir, "wait"), drivertest.Build(h.T), 0o755))
 	for _, sub := range []string{"proc", "sys", "dev", "run", "tmp"} {
 		h.must(os.Mkdir(filepath.Join(dir, sub), 0o755))
 	}
@@ -119,6 +119,7 @@ func TestSurveyContainers(t *testing.T) {
 	first := int(a.driver.containers[web.ID].task.Pid())
 	a.driver.mu.Unlock()
 	rootfs := a.rootfs()
+	other := fmt.Sprintf("other%d", os.Getpid()) // runc keeps it where other runs of this test do
 
 	for _, tt := range []struct {
 		name string
@@ -128,17 +129,17 @@ func TestSurveyContainers(t *testing.T) {
 		{
 			name: "a container in another namespace of containerd",
 			make: func() func() {
-				a.ctr("other", "run", "--detach", "--rootfs", rootfs, "byhand", "/wait", "--", "/wait", "--", "/wait")
+				a.ctr(other, "run", "--detach", "--rootfs", rootfs, "byhand", "/wait", "sleep 1h")
 				return func() {
-					a.ctr("other", "tasks", "kill", "--signal", "SIGKILL", "byhand")
+					a.ctr(other, "tasks", "kill", "--signal", "SIGKILL", "byhand")
 					a.awaits("the task has ended", func() bool {
-						return exec.Command("ctr", "--address", a.daemon.Socket, "--namespace", "other", "tasks", "rm", "byhand").Run() == nil
+						return exec.Command("ctr", "--address", a.daemon.Socket, "--namespace", other, "tasks", "rm", "byhand").Run() == nil
 					})
-					a.ctr("other", "containers", "rm", "byhand")
-					a.ctr("other", "namespaces", "rm", "other")
+					a.ctr(other, "containers", "rm", "byhand")
+					a.ctr(other, "namespaces", "rm", other)
 				}
 			},
-			want: []string{`: The container "byhand" in containerd's namespace "other"`, "/wait"},
+			want: []string{`: The container "byhand" in containerd's namespace "` + other, "/wait"},
 		},
 		{
 			name: "a container in the engine's namespace that does not run",
@@ -208,20 +209,26 @@ func TestSurveyContainers(t *testing.T) {
 				t.Fatalf("before: %q", got)
 			}
 			undo := tt.make()
-			a.awaits("it is found", func() bool {
-				for _, text := range strays(a.survey(driver.AreaContainers)) {
-					if containsAll(text, tt.want) {
-						return true
-					}
-				}
-				return false
-			})
+			a.finds(driver.AreaContainers, tt.want)
 			undo()
 			if got := strays(a.survey(driver.AreaContainers)); len(got) > 0 {
 				t.Errorf("afterwards: %q", got)
 			}
 		})
 	}
+}
+
+// finds waits until a survey tells of a stray with all of the words.
+func (h *host) finds(area string, words []string) {
+	h.Helper()
+	var last []string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		last = strays(h.survey(area))
+		if slices.ContainsFunc(last, func(text string) bool { return containsAll(text, words) }) {
+			return
+		}
+	}
+	h.Errorf("found %q, want one that says %q", last, words)
 }
 
 func containsAll(text string, parts []string) bool {
@@ -347,14 +354,7 @@ func TestSurveyMounts(t *testing.T) {
 				t.Fatalf("before: %q", got)
 			}
 			undo := tt.make()
-			a.awaits("it is found", func() bool {
-				for _, text := range strays(a.survey(driver.AreaMounts)) {
-					if containsAll(text, tt.want) {
-						return true
-					}
-				}
-				return false
-			})
+			a.finds(driver.AreaMounts, tt.want)
 			undo()
 			a.awaits("it is no longer found", func() bool { return len(strays(a.survey(driver.AreaMounts))) == 0 })
 		})

@@ -133,10 +133,12 @@ func TestSurveyLinks(t *testing.T) {
 	if got := r.found(r.SurveyLinks, ""); got != "" {
 		t.Fatalf("before: %s", got)
 	}
-	dummy := func(netns, name string) (undo func()) {
+	link := func(netns, name string) (undo func()) { // of a kind that every kernel here has
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = name
-		inNS(t, netns, func(h *netlink.Handle) error { return h.LinkAdd(&netlink.Dummy{LinkAttrs: attrs}) })
+		inNS(t, netns, func(h *netlink.Handle) error {
+			return h.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: name + "p"})
+		})
 		return func() { inNS(t, netns, func(h *netlink.Handle) error { return removeLink(h, name) }) }
 	}
 	address := func(netns, link string) (undo func()) {
@@ -156,9 +158,9 @@ func TestSurveyLinks(t *testing.T) {
 		name, space, want string
 		make              func() (undo func())
 	}{
-		{"a link in a space", "one", `The space has a link "byhand" (dummy)`, func() func() { return dummy(one.NetNS, "byhand") }},
-		{"a link in a container", "one", `The container a has a link "byhand"`, func() func() { return dummy(a.NetNS, "byhand") }},
-		{"a link on the host", "", `has a name as those of spaces`, func() func() { return dummy(threadNS, r.cfg.Name+"-9") }},
+		{"a link in a space", "one", `The space has a link "byhand" (veth)`, func() func() { return link(one.NetNS, "byhand") }},
+		{"a link in a container", "one", `The container a has a link "byhand"`, func() func() { return link(a.NetNS, "byhand") }},
+		{"a link on the host", "", `has a name as those of spaces`, func() func() { return link(threadNS, r.cfg.Name+"-9") }},
 		{"an address in a space", "one", "The link lo has the address 192.0.2.9/32", func() func() { return address(one.NetNS, "lo") }},
 		{"an address of a container", "one", "The link eth0 has the address 192.0.2.9/32", func() func() { return address(a.NetNS, "eth0") }},
 		{"a namespace of no container", "one", `The network namespace "byhand"`, func() func() {

@@ -68,6 +68,7 @@ func (s *space) surveyLinks(to *driver.Survey) error {
 	if s.removed || s.state.Rules == "" {
 		return nil // it is on its way in or out
 	}
+	to.Look(s.id, "network namespaces", 1+len(s.endpoints))
 	if !isNS(s.netns()) {
 		to.Found(s.id, "namespace", "The network namespace of the space is gone.")
 		return nil
@@ -81,7 +82,6 @@ func (s *space) surveyLinks(to *driver.Survey) error {
 			to.Found(s.id, "namespace", "The network namespace %q is of no container.", e.Name())
 		}
 	}
-	to.Look(s.id, "network namespaces", 1+len(s.endpoints))
 	want := map[string][]string{"lo": {"127.0.0.1", gateway.String()}}
 	if s.uplink.IsValid() {
 		want[uplink] = []string{s.uplink.String()}
