@@ -260,7 +260,7 @@ func (e *Engine) one(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	return e.tell(ctx, r.ran(began))
+	return e.tell(ctx, r.ran(began, e.cfg.Now()))
 }
 
 // maxResults bounds what one run can say: each result may become an entry.
@@ -350,16 +350,18 @@ func (e *Engine) mender(ctx context.Context, r *running, scope string, since tim
 	return "", nil
 }
 
-// ran extends the time in which the check ran without being late. If it was
-// late, or the clock went back, it gives the time before.
-func (r *running) ran(at time.Time) (before []document.Run) {
-	if r.last.IsZero() || at.Before(r.last) || at.Sub(r.last) > r.grace() {
+// ran extends the time in which the check ran without being late, up to when what
+// it said was on record. If it was late, or the clock went back, it gives the time
+// before.
+func (r *running) ran(began, ended time.Time) (before []document.Run) {
+	began = earlier(began, ended)
+	if r.last.IsZero() || began.Before(r.last) || began.Sub(r.last) > r.grace() {
 		if r.span.Count > 0 {
 			before = append(before, r.span)
 		}
-		r.span = document.Run{Check: r.ID, From: at}
+		r.span = document.Run{Check: r.ID, From: began}
 	}
-	r.last, r.span.To = at, at
+	r.last, r.span.To = ended, ended
 	r.span.Count++
 	return before
 }
