@@ -107,6 +107,7 @@ func (c *Client) Decide(ctx context.Context, team, id string, grant bool) (Reque
 type Policy struct {
 	Approvals     *int  `json:"approvals,omitempty"`
 	ApproveConfig *bool `json:"approve_config,omitempty"`
+	Emergency     *bool `json:"emergency,omitempty"`
 	Exception     bool  `json:"exception,omitempty"`
 }
 
@@ -133,12 +134,24 @@ type Release struct {
 	Version int    `json:"version"`
 	Status  string `json:"status"`
 	Current bool   `json:"current"`
+	// Strongroom is what Heroku's release does not know.
+	Strongroom struct {
+		Emergency bool `json:"emergency"` // it went live without a second person
+	} `json:"strongroom"`
 }
 
-// Approve lets a release of somebody else's through.
+// Approve lets a release of somebody else's through, or reviews one that went
+// live in an emergency.
 func (c *Client) Approve(ctx context.Context, app, release, note string) (Release, error) {
 	var r Release
 	return r, c.Do(ctx, http.MethodPost, Path("apps", app, "releases", release, "actions", "approve"), map[string]string{"note": note}, &r)
+}
+
+// Emergency lets a release that waits go live without a second person, where
+// policy allows it; it needs the client's Reason.
+func (c *Client) Emergency(ctx context.Context, app, release string) (Release, error) {
+	var r Release
+	return r, c.Do(ctx, http.MethodPost, Path("apps", app, "releases", release, "actions", "approve"), map[string]bool{"emergency": true}, &r)
 }
 
 // Session is somebody's access to a process or a database.

@@ -83,6 +83,24 @@ func TestClient(t *testing.T) {
 	if r, err := approver.Approve(ctx, "clinic", "v3", "fine"); err != nil || r.Version != 3 || r.Status != "succeeded" {
 		t.Errorf("Approve = %+v, %v", r, err)
 	}
+	w.Build("3333333333333333333333333333333333333333")
+	if r, err := owner.Emergency(ctx, "clinic", "v5"); err == nil {
+		t.Errorf("Emergency = %+v, want a refusal: the policy allows none", r)
+	}
+	if got, err := owner.SetPolicy(ctx, "care", client.Policy{Emergency: &yes}); err != nil || got.Request == nil {
+		t.Errorf("SetPolicy = %+v, %v; want a request", got, err)
+	} else if _, err := as("admin").Decide(ctx, "care", got.Request.ID, true); err != nil {
+		t.Errorf("Decide = %v", err)
+	}
+	if p, err := owner.Policy(ctx, "care"); err != nil || !*p.Emergency {
+		t.Errorf("Policy = %+v, %v", p, err)
+	}
+	if r, err := owner.Emergency(ctx, "clinic", "v5"); err != nil || r.Version != 5 || !r.Current || !r.Strongroom.Emergency {
+		t.Errorf("Emergency = %+v, %v", r, err)
+	}
+	if r, err := approver.Approve(ctx, "clinic", "v5", "fine"); err != nil || !r.Strongroom.Emergency {
+		t.Errorf("Approve after an emergency = %+v, %v", r, err)
+	}
 	list, err := auditor.Sessions(ctx, "ward")
 	if err != nil || len(list) != 2 || list[0].App.Name != "clinic" || list[0].Recording == nil {
 		t.Fatalf("Sessions = %+v, %v", list, err)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/strongroom/strongroom/internal/command/releases"
+	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/query"
@@ -131,22 +132,36 @@ func createRelease(c *call) (Answer, error) {
 	return created(c.releaseNow(cmd.Release.ID))
 }
 
+// approveRelease is a second person's yes: before the release goes live, or after
+// an emergency; or what stands in its place in one.
 func approveRelease(c *call) (Answer, error) {
 	var in struct {
-		Note string `json:"note"`
+		Note      string `json:"note"`
+		Emergency bool   `json:"emergency"`
 	}
 	if err := c.body(&in); err != nil {
 		return Answer{}, err
+	}
+	if in.Emergency && in.Note != "" {
+		return Answer{}, fault.New(fault.Invalid, "note is what a second person says. In an emergency give the reason: header Strongroom-Reason.")
 	}
 	r, err := c.visibleRelease(c.path("release"))
 	if err != nil {
 		return Answer{}, err
 	}
-	cmd := &releases.Approve{App: c.path("app"), Identity: r.ID, Note: in.Note}
+	var cmd control.Command
+	switch app := c.path("app"); {
+	case in.Emergency:
+		cmd = &releases.Emergency{App: app, Identity: r.ID}
+	case r.Emergency:
+		cmd = &releases.Review{App: app, Identity: r.ID, Note: in.Note}
+	default:
+		cmd = &releases.Approve{App: app, Identity: r.ID, Note: in.Note}
+	}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err
 	}
-	return ok(c.releaseNow(cmd.Release.ID))
+	return ok(c.releaseNow(r.ID))
 }
 
 func (c *call) presentBuild(q *query.Reader, a query.App, b *document.Build) (view.Build, error) {

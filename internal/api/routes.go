@@ -114,7 +114,7 @@ func Routes() []Route {
 		{Method: get, Path: "/apps/{app}/releases", Need: authz.AppView, Schema: "[]release", handle: listReleases},
 		{Method: get, Path: "/apps/{app}/releases/{release}", Need: authz.AppView, Schema: "release", handle: getRelease},
 		{Method: post, Path: "/apps/{app}/releases", Need: authz.AppDeploy, Action: "release.rollback", Schema: "release", handle: createRelease},
-		{Method: post, Path: "/apps/{app}/releases/{release}/actions/approve", Need: authz.AppApprove, Action: "release.approve", Schema: "release", handle: approveRelease},
+		{Method: post, Path: "/apps/{app}/releases/{release}/actions/approve", Need: authz.AppApprove, Action: "release.approve release.review", Schema: "release", handle: approveRelease},
 
 		// What runs.
 		{Method: get, Path: "/dyno-sizes", Need: authz.Anyone, Schema: "[]dyno-size", handle: listSizes},

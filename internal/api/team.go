@@ -200,13 +200,14 @@ func updatePolicy(c *call) (Answer, error) {
 	var in struct {
 		Approvals     *int  `json:"approvals"`
 		ApproveConfig *bool `json:"approve_config"`
+		Emergency     *bool `json:"emergency"`
 		Exception     bool  `json:"exception"`
 	}
 	if err := c.body(&in); err != nil {
 		return Answer{}, err
 	}
 	cmd := &teams.UpdatePolicy{
-		Team: c.path("team"), Approvals: in.Approvals, ApproveConfig: in.ApproveConfig, Exception: in.Exception,
+		Team: c.path("team"), Approvals: in.Approvals, ApproveConfig: in.ApproveConfig, Emergency: in.Emergency, Exception: in.Exception,
 	}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err

@@ -55,6 +55,7 @@ const (
 	AppShell     Permission = "app.shell"     // run, exec, psql
 	AppSecrets   Permission = "app.secrets"   // read config values and credentials
 	AppApprove   Permission = "app.approve"   // releases
+	AppEmergency Permission = "app.emergency" // releases, alone, where policy allows it
 	EvidenceRead Permission = "evidence.read" // ledger, packs, recordings
 )
 
@@ -73,6 +74,7 @@ var granted = map[Permission][]Role{
 	AppShell:     {Owner, Admin, Member},
 	AppSecrets:   {Owner, Admin, Member},
 	AppApprove:   {Approver},
+	AppEmergency: {Owner, Admin},
 	EvidenceRead: {Owner, Admin, Auditor},
 	Operate:      {Operator},
 }

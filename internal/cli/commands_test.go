@@ -99,6 +99,8 @@ func TestUsage(t *testing.T) {
 		"--until is a day such as 2026-04-01":             "findings:accept x --reason later --until soon",
 		"--to is needed":                                  "findings:assign x",
 		"--approvals is 0 or 1":                           "policy --team care --approvals 2",
+		"--emergency is yes or no":                        "policy --team care --emergency maybe",
+		"in an emergency give the --reason":               "releases:approve v3 --app intake --emergency --note fine",
 		"--confirm leaver@example.org":                    "accounts:suspend leaver@example.org",
 		"Repeat the address: --confirm ann":               "roles:revoke ann member --team care --confirm bob",
 		"Repeat the directory: --confirm /srv/strongroom": "down --confirm yes --config " + config,

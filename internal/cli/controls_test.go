@@ -41,7 +41,7 @@ func TestControls(t *testing.T) {
 	s.fails(1, "There are: [hipaa-security", "controls", "--framework", "none")
 	explained := s.ok("controls:explain", "approvals.second-person")
 	for _, words := range []string{
-		"approvals.second-person  FAIL", "Check attempt.self-approval, version 1: pass", "asks for no approval", "If it fails: ", "see entries [",
+		"approvals.second-person  FAIL", "Check attempt.self-approval, version 2: pass", "asks for no approval", "If it fails: ", "see entries [",
 	} {
 		if !strings.Contains(explained, words) {
 			t.Errorf("explain without %q:\n%s", words, explained)

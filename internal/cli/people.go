@@ -194,7 +194,7 @@ func newRequestsDecide(s streams, grant bool) *cobra.Command {
 }
 
 func newPolicy(s streams) *cobra.Command {
-	var team, approvals, config string
+	var team, approvals, config, emergency string
 	var exception bool
 	c := &cobra.Command{
 		Use: "policy --team TEAM", GroupID: "people",
@@ -202,12 +202,14 @@ func newPolicy(s streams) *cobra.Command {
 		Long: `Without flags shows the team's policy. Making it weaker waits for a second
 person, or needs --exception and a --reason where nobody else could be one.`,
 		Example: `  strongroom policy --team care
-  strongroom policy --team care --approvals 1 --approve-config yes`,
+  strongroom policy --team care --approvals 1 --approve-config yes
+  strongroom policy --team care --emergency yes`,
 		Args: exactly(),
 	}
 	c.Flags().StringVar(&team, "team", "", "the team")
 	c.Flags().StringVar(&approvals, "approvals", "", "how many second persons a release of code needs: 0 or 1")
 	c.Flags().StringVar(&config, "approve-config", "", "whether config changes need one too: yes or no")
+	c.Flags().StringVar(&emergency, "emergency", "", "whether an owner or admin may let a release go live alone: yes or no")
 	c.Flags().BoolVar(&exception, "exception", false, "weaken it without a second person")
 	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
 		if team == "" {
@@ -222,15 +224,14 @@ person, or needs --exception and a --reason where nobody else could be one.`,
 		default:
 			return usage("--approvals is 0 or 1")
 		}
-		switch config {
-		case "":
-		case "yes", "no":
-			yes := config == "yes"
-			p.ApproveConfig = &yes
-		default:
-			return usage("--approve-config is yes or no")
+		var err error
+		if p.ApproveConfig, err = yesOrNo("approve-config", config); err != nil {
+			return err
 		}
-		if p.Approvals != nil || p.ApproveConfig != nil {
+		if p.Emergency, err = yesOrNo("emergency", emergency); err != nil {
+			return err
+		}
+		if p.Approvals != nil || p.ApproveConfig != nil || p.Emergency != nil {
 			w, err := r.SetPolicy(ctx, team, p)
 			if err != nil {
 				return err
@@ -244,7 +245,19 @@ person, or needs --exception and a --reason where nobody else could be one.`,
 			return err
 		}
 		return r.show(now, func() {
-			r.say("Approvals of code    %d\nConfig needs them    %v", *now.Approvals, *now.ApproveConfig)
+			r.say("Approvals of code    %d\nConfig needs them    %v\nEmergency releases   %v", *now.Approvals, *now.ApproveConfig, now.Emergency != nil && *now.Emergency)
 		})
 	})
+}
+
+// yesOrNo reads a flag of that name; nil means that it was not given.
+func yesOrNo(name, value string) (*bool, error) {
+	switch yes := value == "yes"; value {
+	case "":
+		return nil, nil
+	case "yes", "no":
+		return &yes, nil
+	default:
+		return nil, usage("--%s is yes or no", name)
+	}
 }

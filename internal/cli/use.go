@@ -12,25 +12,54 @@ import (
 
 func newReleasesApprove(s streams) *cobra.Command {
 	var app, note string
+	var emergency bool
 	c := &cobra.Command{
 		Use: "releases:approve VERSION --app APP", GroupID: "use",
 		Short: "Let a release of somebody else's go live",
 		Long: `Approves a release that waits for a second person. Whoever pushed it cannot,
-nor can an account or a role that they made.`,
-		Example: `  strongroom releases:approve v3 --app intake --note "reviewed in #42"`,
-		Args:    exactly("VERSION"),
+nor can an account or a role that they made.
+
+With --emergency and a --reason an owner or admin lets it go live alone, also
+if they pushed it, where the team's policy allows that (strongroom policy).
+Afterwards a second person approves it by the same command without --emergency:
+that is its review, and until then the release is a failed check.`,
+		Example: `  strongroom releases:approve v3 --app intake --note "reviewed in #42"
+  strongroom releases:approve v4 --app intake --emergency --reason "intake answers 500 to everybody"`,
+		Args: exactly("VERSION"),
 	}
 	c.Flags().StringVarP(&app, "app", "a", "", "the app")
 	c.Flags().StringVar(&note, "note", "", "what you checked: goes on record")
+	c.Flags().BoolVar(&emergency, "emergency", false, "let it go live without a second person")
 	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
-		if app == "" {
+		switch {
+		case app == "":
 			return usage("--app is needed")
+		case emergency && note != "":
+			return usage("--note is a second person's; in an emergency give the --reason")
+		case emergency:
+			return r.letLive(ctx, app, args[0])
 		}
 		rel, err := r.Approve(ctx, app, args[0], note)
 		if err != nil {
 			return err
 		}
-		return r.show(rel, func() { r.say("Approved v%d of %s; it is %s.", rel.Version, app, rel.Status) })
+		said := "Approved v%d of %s; it is %s."
+		if rel.Strongroom.Emergency {
+			said = "Reviewed v%d of %s, which went live in an emergency; it is %s."
+		}
+		return r.show(rel, func() { r.say(said, rel.Version, app, rel.Status) })
+	})
+}
+
+// letLive lets a release go live in an emergency, and says what is left to do.
+func (r *remote) letLive(ctx context.Context, app, version string) error {
+	rel, err := r.Emergency(ctx, app, version)
+	if err != nil {
+		return err
+	}
+	return r.show(rel, func() {
+		r.say("v%d of %s goes live in an emergency; it is %s.", rel.Version, app, rel.Status)
+		r.say("A second person must review it: strongroom releases:approve v%d --app %s --note \"...\"", rel.Version, app)
 	})
 }
 

@@ -255,6 +255,20 @@ type Release struct {
 	// Code: it brings a build's code. Otherwise it runs the code that is live
 	// when it goes live.
 	Code bool `json:"code"`
+	// Emergency: one person let it go live without the approvals that policy
+	// asked for. Alone says who and why; it is null without an emergency.
+	Emergency bool   `json:"emergency"`
+	Alone     *Alone `json:"alone"`
+}
+
+// Alone is what one person did in an emergency, and the second person's look at
+// it afterwards.
+type Alone struct {
+	By     string    `json:"by"`
+	Email  string    `json:"email"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Review *Approval `json:"review"` // null: nobody has looked yet
 }
 
 // Approval is a second person's yes.

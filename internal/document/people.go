@@ -173,6 +173,9 @@ type Policy struct {
 	Approvals int `json:"approvals"`
 	// ApproveConfig asks the same for releases that only change config vars.
 	ApproveConfig bool `json:"approve_config"`
+	// Emergency lets an owner or admin take a release live alone, with a reason;
+	// a second person reviews it afterwards.
+	Emergency bool `json:"emergency"`
 }
 
 // Kind is KindPolicy.

@@ -58,12 +58,13 @@ func OfMemberRoles(m *document.Member) MemberRoles {
 type Policy struct {
 	Approvals     int  `json:"approvals"`
 	ApproveConfig bool `json:"approve_config"`
+	Emergency     bool `json:"emergency"`
 	UpdatedAt     Time `json:"updated_at"`
 }
 
 // OfPolicy shows a policy.
 func OfPolicy(p *document.Policy) Policy {
-	return Policy{p.Approvals, p.ApproveConfig, Time(p.UpdatedAt)}
+	return Policy{p.Approvals, p.ApproveConfig, p.Emergency, Time(p.UpdatedAt)}
 }
 
 // Request waits for a second person.

@@ -128,6 +128,17 @@ type Approval struct {
 	Replaces   int            `json:"replaces"`
 	Rollback   int            `json:"rollback_to"`
 	LiveAt     *Time          `json:"live_at"`
+	Emergency  bool           `json:"emergency"`
+	Alone      *Alone         `json:"alone"`
+}
+
+// Alone is who let a release go live in an emergency and why, and who reviewed
+// that afterwards.
+type Alone struct {
+	User   User          `json:"user"`
+	At     Time          `json:"at"`
+	Reason string        `json:"reason"`
+	Review *ApprovalNote `json:"review"`
 }
 
 // ApprovalNote is one person's yes.
@@ -166,9 +177,26 @@ func ofApproval(r *document.Release) *Approval {
 	out := &Approval{
 		Status: r.Status, Required: r.Required, Approvals: []ApprovalNote{}, Commit: r.Commit, Image: r.Image,
 		SBOM: r.SBOM, Provenance: r.Provenance, Replaces: r.Replaces, Rollback: r.Rollback, LiveAt: maybe(r.LiveAt),
+		Emergency: r.Emergency, Alone: ofAlone(r.Alone),
 	}
 	for _, a := range r.Approvals {
-		out.Approvals = append(out.Approvals, ApprovalNote{User{a.By, a.Email}, Time(a.At), a.Note})
+		out.Approvals = append(out.Approvals, ofNote(a))
+	}
+	return out
+}
+
+func ofNote(a document.Approval) ApprovalNote {
+	return ApprovalNote{User{a.By, a.Email}, Time(a.At), a.Note}
+}
+
+func ofAlone(a *document.Alone) *Alone {
+	if a == nil {
+		return nil
+	}
+	out := &Alone{User: User{a.By, a.Email}, At: Time(a.At), Reason: a.Reason}
+	if a.Review != nil {
+		note := ofNote(*a.Review)
+		out.Review = &note
 	}
 	return out
 }

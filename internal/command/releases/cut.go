@@ -3,7 +3,8 @@
 //
 // Invariants: versions of an app have no gap; exactly one release of an app is
 // current once there is one; a release is approved by somebody who neither
-// wrote nor pushed it; the entry release.live tells a release's whole story.
+// wrote nor pushed it, and so is the review of one that went live in an
+// emergency; the entry release.live tells a release's whole story.
 // internal/api, internal/build's deployer and internal/operation call it;
 // config and addons cut releases of their own.
 package releases
@@ -232,9 +233,10 @@ func live(v store.View, app *document.App, r *document.Release, now time.Time, d
 	return nil
 }
 
-// expire ends releases that still wait and that what was approved overtook.
+// expire ends releases that still wait and that what was approved, or could not
+// wait for it, overtook.
 func expire(v store.View, app *document.App, r *document.Release, o *control.Other) error {
-	if len(r.Approvals) == 0 {
+	if len(r.Approvals) == 0 && !r.Emergency {
 		return nil
 	}
 	open, err := store.Find[*document.Release](v, "open", app.ID)

@@ -84,13 +84,19 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 	if err := c.second(v, by); err != nil {
 		return err
 	}
+	for _, a := range r.Approvals {
+		if a.By == by.Actor.ID {
+			return fault.New(fault.Conflict, "You approved this release already.")
+		}
+	}
 	if r.Status != document.ReleaseWaiting {
 		return fault.New(fault.Conflict, "Release v%d does not wait for approval: it is %s.", r.Version, r.Status)
 	}
-	if len(c.Note) > 2000 {
-		return fault.New(fault.Invalid, "A note has at most 2,000 characters.")
+	yes, err := approval(c.Note, by, now)
+	if err != nil {
+		return err
 	}
-	r.Approvals = append(r.Approvals, document.Approval{By: by.Actor.ID, Email: by.Actor.Email, At: now, Note: c.Note})
+	r.Approvals = append(r.Approvals, *yes)
 	if len(r.Approvals) < r.Required {
 		d.Put(r)
 		return nil
@@ -98,71 +104,82 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 	if _, err := catchUp(v, r); err != nil {
 		return err
 	}
-	if err := c.carries(v, by); err != nil {
+	own, err := c.carries(v, by)
+	if err != nil {
 		return err
+	}
+	if own != nil {
+		return fault.New(fault.Forbidden, "Your own change of the config, v%d, would go live with it: somebody else must approve that first.", own.Version)
 	}
 	return proceed(v, c.app, r, now, d)
 }
 
-func (c *Approve) second(v store.View, by control.By) error {
-	if by.Actor.ID == c.Release.By {
+// approval is a person's yes, now.
+func approval(note string, by control.By, now time.Time) (*document.Approval, error) {
+	if len(note) > 2000 {
+		return nil, fault.New(fault.Invalid, "A note has at most 2,000 characters.")
+	}
+	return &document.Approval{By: by.Actor.ID, Email: by.Actor.Email, At: now, Note: note}, nil
+}
+
+// second refuses whoever is no second person for the release.
+func (x *aimed) second(v store.View, by control.By) error {
+	if by.Actor.ID == x.release.By {
 		return fault.New(fault.Forbidden, "You pushed this release: a second person must approve it.")
 	}
-	if slices.Contains(c.Release.Authors, by.Actor.Email) {
+	if slices.Contains(x.release.Authors, by.Actor.Email) {
 		return fault.New(fault.Forbidden, "You wrote or pushed part of this release: somebody who did not must approve it.")
 	}
-	ok, err := authz.Allowed(v, by.Subject(), by.Actor.Roles, authz.AppApprove, authz.Resource{Team: c.app.Team, App: c.app.ID})
+	ok, err := authz.Allowed(v, by.Subject(), by.Actor.Roles, authz.AppApprove, authz.Resource{Team: x.app.Team, App: x.app.ID})
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return fault.New(fault.Forbidden, "Only an approver of the team can approve a release.")
 	}
-	for _, a := range c.Release.Approvals {
-		if a.By == by.Actor.ID {
-			return fault.New(fault.Conflict, "You approved this release already.")
-		}
-	}
-	return c.independent(v, by)
+	return x.independent(v, by, x.release.By, x.release.ByEmail, "pushed this release")
 }
 
-func (c *Approve) independent(v store.View, by control.By) error {
-	members, err := store.Find[*document.Member](v, "team+account", c.app.Team+"+"+by.Actor.ID)
+// independent refuses whoever owes their account or role to somebody who had a
+// hand in the release.
+func (x *aimed) independent(v store.View, by control.By, of, email, did string) error {
+	members, err := store.Find[*document.Member](v, "team+account", x.app.Team+"+"+by.Actor.ID)
 	if err != nil {
 		return err
 	}
 	for _, m := range members {
-		ok, err := teams.Independent(v, m, c.Release.By)
+		ok, err := teams.Independent(v, m, of)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fault.New(fault.Forbidden, "Your account or your role goes back to %s, who pushed this release: somebody independent must approve it.", c.Release.ByEmail)
+			return fault.New(fault.Forbidden, "Your account or your role goes back to %s, who %s: somebody independent must approve it.", email, did)
 		}
 	}
 	return nil
 }
 
-// carries refuses to let the approver's own config changes through together
-// with somebody else's release: nobody else has seen those.
-func (c *Approve) carries(v store.View, by control.By) error {
-	list, err := store.Find[*document.Release](v, "app", c.app.ID)
+// carries gives the person's own config change that goes live together with
+// somebody else's release, nil if there is none: nobody else has seen it.
+func (x *aimed) carries(v store.View, by control.By) (*document.Release, error) {
+	list, err := store.Find[*document.Release](v, "app", x.app.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var lived int64 // the newest config that was live
-	for _, x := range list {
-		if x.LiveAt != nil {
-			lived = max(lived, x.ConfigRev)
+	r := x.release
+	var lived int64 // the newest config that was live before it
+	for _, o := range list {
+		if o.LiveAt != nil && o.ID != r.ID && (r.LiveAt == nil || o.LiveAt.Before(*r.LiveAt)) {
+			lived = max(lived, o.ConfigRev)
 		}
 	}
-	for _, x := range list {
-		unseen := x.LiveAt == nil && x.Required > 0 && configOnly(x) && x.ConfigRev > lived && x.ConfigRev <= c.Release.ConfigRev
-		if unseen && x.By == by.Actor.ID {
-			return fault.New(fault.Forbidden, "Your own change of the config, v%d, would go live with it: somebody else must approve that first.", x.Version)
+	for _, o := range list {
+		unseen := o.LiveAt == nil && o.Required > 0 && configOnly(o) && o.ConfigRev > lived && o.ConfigRev <= r.ConfigRev
+		if unseen && o.By == by.Actor.ID {
+			return o, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // Rollback makes a release of an earlier one's code and config.

@@ -17,6 +17,7 @@ type UpdatePolicy struct {
 	Team          string
 	Approvals     *int
 	ApproveConfig *bool
+	Emergency     *bool
 	Exception     bool
 
 	Policy  *document.Policy  // the result, or
@@ -53,6 +54,9 @@ func (c *UpdatePolicy) Decide(v store.View, by control.By, _ time.Time, d *contr
 	if c.ApproveConfig != nil {
 		next.ApproveConfig = *c.ApproveConfig
 	}
+	if c.Emergency != nil {
+		next.Emergency = *c.Emergency
+	}
 	if !weaker(&next, old) {
 		c.Policy = &next
 		d.Put(&next)
@@ -76,12 +80,12 @@ func (c *UpdatePolicy) Decide(v store.View, by control.By, _ time.Time, d *contr
 	}
 	c.Policy = &next
 	d.Put(&next)
-	d.Put(exception(c.team.ID, c.Action(), "a weaker policy", by))
+	d.Put(Exception(c.team.ID, c.Action(), "a weaker policy", by))
 	return nil
 }
 
 func weaker(next, old *document.Policy) bool {
-	return next.Approvals < old.Approvals || old.ApproveConfig && !next.ApproveConfig
+	return next.Approvals < old.Approvals || old.ApproveConfig && !next.ApproveConfig || next.Emergency && !old.Emergency
 }
 
 // DecideRequest is the second person's answer.

@@ -91,7 +91,7 @@ func (c *GrantRole) weighty(v store.View, m *document.Member, by control.By, now
 	c.Member = m
 	grant(m, c.Role, false, by, "", now)
 	d.Put(m)
-	d.Put(exception(c.team.ID, c.Action(), c.acct.Email+" as "+string(c.Role), by))
+	d.Put(Exception(c.team.ID, c.Action(), c.acct.Email+" as "+string(c.Role), by))
 	return nil
 }
 
@@ -106,7 +106,9 @@ func mayExcept(seconds []*document.Member, by control.By) error {
 	return nil
 }
 
-func exception(team, what, subject string, by control.By) *document.Exception {
+// Exception is the document of what somebody did alone that takes two, with
+// their reason.
+func Exception(team, what, subject string, by control.By) *document.Exception {
 	return &document.Exception{
 		Base: document.Base{ID: document.NewID()}, Team: team, What: what, Subject: subject,
 		By: by.Actor.ID, ByEmail: by.Actor.Email, Reason: by.Reason,

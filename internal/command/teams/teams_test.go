@@ -318,6 +318,20 @@ func TestPolicy(t *testing.T) {
 	if p := policy(); p.Approvals != 0 || !p.ApproveConfig {
 		t.Errorf("granted: %+v", p)
 	}
+	l.Pass(time.Minute)
+	alone := &teams.UpdatePolicy{Team: "care", Emergency: ptr(true)}
+	l.Do(alone, l.As("ann"))
+	if p := policy(); p.Emergency || alone.Request == nil {
+		t.Fatalf("emergencies were allowed at once: %+v", p)
+	}
+	l.Do(yes(alone.Request.ID), l.As("bob"))
+	if p := policy(); !p.Emergency || p.Approvals != 0 {
+		t.Errorf("granted: %+v", p)
+	}
+	l.Do(&teams.UpdatePolicy{Team: "care", Emergency: ptr(false)}, l.As("ann"))
+	if policy().Emergency {
+		t.Error("forbidding them waits for somebody")
+	}
 	for _, n := range []int{-1, 2} {
 		l.Refused(fault.Invalid, commandtest.None, &teams.UpdatePolicy{Team: "care", Approvals: &n}, l.As("ann"))
 	}
