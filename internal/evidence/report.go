@@ -43,7 +43,7 @@ var when = []pack.Column{{"time", "/header/time"}, {"action", "/body/action"}, {
 var Definitions = []Definition{
 	{
 		Name: "deployments", Title: "Deployments",
-		Says:    "Which code went live, when, who wrote, pushed and approved it, and what it replaced.",
+		Says:    "Which code went live, when, who wrote, pushed and approved it, and what it replaced; in an emergency, who let it go live without a second person, and why.",
 		Covers:  "every release of an app in scope that became current in the period",
 		Actions: []string{"release.live"},
 		Columns: columns([]pack.Column{
@@ -64,13 +64,16 @@ var Definitions = []Definition{
 			{"live at", "/body/changes/0/doc/live_at"},
 			{"replaces version", "/body/changes/0/doc/replaces"},
 			{"cause", "/body/cause"},
+			{"emergency", "/body/changes/0/doc/emergency"},
+			{"emergency by", "/body/changes/0/doc/alone/email"},
+			{"emergency reason", "/body/changes/0/doc/alone/reason"},
 		}),
 	},
 	{
 		Name: "approvals", Title: "Approvals",
-		Says:    "Every attempt to approve a release, also those that were refused.",
-		Covers:  "every entry release.approve and release.rollback in the period, whatever its outcome",
-		Actions: []string{"release.approve", "release.rollback"},
+		Says:    "Every attempt to approve a release, also those that were refused, and the reviews of what went live in an emergency.",
+		Covers:  "every entry release.approve, release.emergency, release.review and release.rollback in the period, whatever its outcome",
+		Actions: []string{"release.approve", "release.emergency", "release.review", "release.rollback"},
 		Columns: columns(when, []pack.Column{{"release", "/body/target/name"}}, who, []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
 	},
 	{

@@ -9,6 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/document"
@@ -24,7 +25,7 @@ type population struct {
 }
 
 var populations = []population{
-	{report: "deployments", without: []string{"sbom", "provenance"}}, // the world's builds have none
+	{report: "deployments", without: []string{"sbom", "provenance"}, happens: emergency}, // the world's builds have none
 	{report: "users", happens: func(l *lab) {
 		l.Pass(25 * time.Hour)
 		l.Do(&people.Use{Account: l.IDs["account:auditor"]}, l.As("auditor"))
@@ -66,6 +67,39 @@ var populations = []population{
 			Scope: l.IDs["space:ward"], Name: "dyno", From: "another space", Target: "clinic", Refused: true, Result: "no route", Count: 1,
 		}, commandtest.Platform)
 	}},
+}
+
+// emergency is a release that the owner took live alone, and its review.
+func emergency(l *lab) {
+	policy := &teams.UpdatePolicy{Team: "care", Emergency: new(true)}
+	l.Do(policy, l.As("owner"))
+	l.Do(&teams.DecideRequest{ID: policy.Request.ID, Grant: true}, l.As("admin"))
+	l.Do(&releases.Emergency{App: "clinic", Identity: "v3"}, commandtest.Reason(l.As("owner"), "it answers 500 to everybody"))
+	l.Do(&releases.Review{App: "clinic", Identity: "v3", Note: "read it"}, l.As("approver"))
+}
+
+// TestEmergency: three reports tell of it, each with what it is asked for.
+func TestEmergency(t *testing.T) {
+	l := newLab(t)
+	emergency(l)
+	l.Pass(time.Minute)
+	b := l.export(evidence.Request{From: at(-time.Hour), To: l.Now()})
+	l.verify(b, pack.Options{})
+	files := members(t, b)
+	has := func(report string, want ...string) {
+		t.Helper()
+		list := rows(t, files, report)
+		if !slices.ContainsFunc(list, func(row []string) bool {
+			return !slices.ContainsFunc(want, func(cell string) bool { return !slices.Contains(row, cell) })
+		}) {
+			t.Errorf("%s without a row of %q: %q", report, want, list)
+		}
+	}
+	has("deployments", "clinic v3", "true", "owner@example.org", "it answers 500 to everybody")
+	has("deployments", "clinic v4", "false")
+	has("exceptions", "release.approve", "clinic v3", "owner@example.org", "it answers 500 to everybody")
+	has("approvals", "release.emergency", "clinic v3", "owner@example.org")
+	has("approvals", "release.review", "clinic v3", "approver@example.org")
 }
 
 // shared are columns that most events have no value for: they must be filled in

@@ -10,6 +10,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance/attempt"
@@ -142,6 +143,18 @@ var mutations = []mutation{
 		check: "attempt.self-approval", subject: "app:clinic", tells: "dev@example.org pushed v3 of clinic and, asked without writing, approves it: it would go through",
 		breaks: func(l *lab) {
 			l.config.Rehearse = func(context.Context, control.Command, control.By) error { return nil }
+		},
+		mends: func(l *lab) { l.config.Rehearse = l.Kernel.Rehearse },
+	},
+	{
+		check: "attempt.self-approval", subject: "app:clinic", tells: "asked without writing, approves it in an emergency: it would go through",
+		breaks: func(l *lab) { // the policy is not asked
+			l.config.Rehearse = func(ctx context.Context, cmd control.Command, by control.By) error {
+				if _, alone := cmd.(*releases.Emergency); alone {
+					return nil
+				}
+				return l.Kernel.Rehearse(ctx, cmd, by)
+			}
 		},
 		mends: func(l *lab) { l.config.Rehearse = l.Kernel.Rehearse },
 	},

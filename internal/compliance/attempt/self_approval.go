@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/strongroom/strongroom/internal/command/releases"
@@ -22,7 +23,7 @@ import (
 // answer, by the same decision on the same state, and writes nothing.
 func selfApproval(c Config) *compliance.Check {
 	return &compliance.Check{
-		ID: "attempt.self-approval", Title: "Nobody approves what they asked for or pushed themselves", Version: 1, Every: seldom,
+		ID: "attempt.self-approval", Title: "Nobody approves what they asked for or pushed themselves", Version: 2, Every: seldom,
 		Try: calling(c, "attempt.self-approval", (*caller).selfApproval),
 	}
 }
@@ -64,10 +65,12 @@ func (c *caller) ownRequest(ctx context.Context, t *trial) error {
 	return c.try(ctx, t, c.Admin.Email, token, http.MethodPost, team+"/requests/"+waiting[0].ID+"/actions/grant", `{}`, http.StatusForbidden)
 }
 
-// ownReleases rehearses, for each app, that who pushed its newest code approves it.
+// ownReleases rehearses, for each app, that who pushed its newest code approves
+// it, also as an emergency where the team's policy allows no emergencies.
 func (c *caller) ownReleases(ctx context.Context) (out []compliance.Result, err error) {
 	var apps []*document.App
 	newest := map[string]*document.Release{}
+	alone := map[string]bool{}
 	if err := c.Store.Read(ctx, func(v store.View) (err error) {
 		if apps, err = store.Find[*document.App](v, "all", ""); err != nil {
 			return err
@@ -82,6 +85,12 @@ func (c *caller) ownReleases(ctx context.Context) (out []compliance.Result, err 
 					newest[a.ID] = r
 				}
 			}
+			policy, err := v.Get(document.KindPolicy, a.Team)
+			if err != nil {
+				return err
+			}
+			p, ok := policy.(*document.Policy)
+			alone[a.ID] = ok && p.Emergency
 		}
 		return nil
 	}); err != nil {
@@ -92,21 +101,37 @@ func (c *caller) ownReleases(ctx context.Context) (out []compliance.Result, err 
 		if r == nil {
 			continue
 		}
-		author := control.By{Actor: ledger.Actor{Kind: ledger.AccountActor, ID: r.By, Email: r.ByEmail}, Via: ledger.ViaProbe}
-		err := c.Rehearse(ctx, &releases.Approve{App: a.ID, Identity: r.ID}, author)
 		t := &trial{}
-		switch kind := fault.Of(err); kind {
-		case fault.Forbidden, fault.NotFound, fault.Unauthenticated: // who left the team finds no such app
-			t.tried(true, "%s pushed v%d of %s and, asked without writing, approves it: %s", r.ByEmail, r.Version, a.Name, fault.Message(err))
-		case fault.Conflict: // it does not wait any more, which is said after all that forbids it
-			t.tried(false, "%s pushed v%d of %s and, asked without writing, could approve it if it waited.", r.ByEmail, r.Version, a.Name)
-		default:
-			if err != nil {
+		if err := c.ownRelease(ctx, t, a, r, "", &releases.Approve{App: a.ID, Identity: r.ID}); err != nil {
+			return nil, err
+		}
+		if !alone[a.ID] {
+			if err := c.ownRelease(ctx, t, a, r, " in an emergency", &releases.Emergency{App: a.ID, Identity: r.ID}); err != nil {
 				return nil, err
 			}
-			t.tried(false, "%s pushed v%d of %s and, asked without writing, approves it: it would go through.", r.ByEmail, r.Version, a.Name)
 		}
 		out = append(out, t.result().Of(a.Space, a.ID, a.Name))
 	}
 	return out, nil
+}
+
+// ownRelease rehearses a command by which whoever pushed the release approves it.
+func (c *caller) ownRelease(ctx context.Context, t *trial, a *document.App, r *document.Release, how string, cmd control.Command) error {
+	author := control.By{
+		Actor: ledger.Actor{Kind: ledger.AccountActor, ID: r.By, Email: r.ByEmail}, Via: ledger.ViaProbe, Reason: "attempt.self-approval",
+	}
+	err := c.Rehearse(ctx, cmd, author)
+	who := fmt.Sprintf("%s pushed v%d of %s and, asked without writing,", r.ByEmail, r.Version, a.Name)
+	switch fault.Of(err) {
+	case fault.Forbidden, fault.NotFound, fault.Unauthenticated: // who left the team finds no such app
+		t.tried(true, "%s approves it%s: %s", who, how, fault.Message(err))
+	case fault.Conflict: // it does not wait any more, which is said after all that forbids it
+		t.tried(false, "%s could approve it%s if it waited.", who, how)
+	default:
+		if err != nil {
+			return err
+		}
+		t.tried(false, "%s approves it%s: it would go through.", who, how)
+	}
+	return nil
 }

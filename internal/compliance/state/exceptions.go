@@ -11,8 +11,8 @@ import (
 
 // exceptions: what one person did alone that needs two stays in sight for a year.
 var exceptions = &compliance.Check{
-	ID: "state.exceptions", Title: "No exception to the rule of two persons within a year", Version: 1,
-	Every: often, Reads: []string{"role.", "policy.", "team.", "member."},
+	ID: "state.exceptions", Title: "No exception to the rule of two persons within a year", Version: 2,
+	Every: often, Reads: []string{"role.", "policy.", "team.", "member.", "release."},
 	State: each(func(v store.View, now time.Time, t *document.Team) ([]compliance.Result, error) {
 		list, err := store.Find[*document.Exception](v, "team", t.ID)
 		if err != nil {
@@ -27,7 +27,7 @@ var exceptions = &compliance.Check{
 			if len(r.Seqs) == 0 {
 				r.Facts = nil
 			}
-			r.Facts = append(r.Facts, fmt.Sprintf("%s did %s alone on %s.", x.ByEmail, x.What, x.CreatedAt.Format(time.DateOnly)))
+			r.Facts = append(r.Facts, fmt.Sprintf("%s did %s alone on %s: %s.", x.ByEmail, x.What, x.CreatedAt.Format(time.DateOnly), x.Subject))
 			found, err := seqs(v, x)
 			if err != nil {
 				return nil, err

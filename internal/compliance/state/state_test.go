@@ -11,7 +11,9 @@ import (
 	"github.com/strongroom/strongroom/internal/command/attempts"
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/config"
 	"github.com/strongroom/strongroom/internal/command/people"
+	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -19,6 +21,7 @@ import (
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -83,6 +86,16 @@ var mutations = []mutation{
 		},
 	},
 	{
+		check: "state.releases-approved", subject: "app:clinic",
+		tells:  "of clinic went live in an emergency at 2026-03-02T12:00:00Z, by owner@example.org: it answers 500 to everybody; nobody has reviewed it",
+		breaks: func(w *commandtest.World) { emergency(w) },
+		mends: func(w *commandtest.World) {
+			for _, r := range commandtest.Find[*document.Release](w, "current", w.IDs["app:clinic"]) {
+				w.Do(&releases.Review{App: "clinic", Identity: r.ID, Note: "read it"}, w.As("approver"))
+			}
+		},
+	},
+	{
 		check: "state.release-evidence", subject: "app:clinic", tells: "is live without bill of materials",
 		before: func(w *commandtest.World) {
 			live(w, func(r *document.Release) { r.SBOM, r.Provenance = "sha256:1", "sha256:2" })
@@ -115,7 +128,7 @@ var mutations = []mutation{
 			w.Set(w.Now().Add(8 * 24 * time.Hour))
 		},
 		mends: func(w *commandtest.World) {
-			id := commandtest.Find[*document.Request](w, "team", w.IDs["team:care"])[0].ID
+			id := commandtest.Find[*document.Request](w, "team+state", w.IDs["team:care"]+"+"+document.RequestWaiting)[0].ID
 			w.Do(&teams.DecideRequest{ID: id, Grant: false}, w.As("admin"))
 		},
 	},
@@ -165,6 +178,51 @@ var mutations = []mutation{
 			change(w, w.IDs["addon"], func(a *document.Addon) { a.VolumeKey = &document.Sealed{ID: "1", SHA256: "sha256:1"} })
 		},
 	},
+}
+
+// emergency has the owner of clinic take a build live alone.
+func emergency(w *commandtest.World) *document.Release {
+	policy := &teams.UpdatePolicy{Team: "care", Emergency: new(true)}
+	w.Do(policy, w.As("owner"))
+	w.Do(&teams.DecideRequest{ID: policy.Request.ID, Grant: true}, w.As("admin"))
+	r := w.Build("3333333333333333333333333333333333333333")
+	w.Do(&releases.Emergency{App: "clinic", Identity: r.ID}, commandtest.Reason(w.As("owner"), "it answers 500 to everybody"))
+	return r
+}
+
+// TestEmergency: what one person took live alone is an exception at once, and a
+// failure as long as its code or config is live and nobody has reviewed it.
+func TestEmergency(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	r := emergency(w)
+	alone := look(w, find(t, "state.exceptions"), w.IDs["team:care"])
+	if alone.Status != document.StatusFail || !strings.Contains(strings.Join(alone.Facts, "\n"), "owner@example.org did release.approve alone on 2026-03-02: clinic v5.") {
+		t.Errorf("exceptions: %+v", alone)
+	}
+	approved := func(want, tells string) {
+		t.Helper()
+		got := look(w, find(t, "state.releases-approved"), w.IDs["app:clinic"])
+		if got.Status != want || !strings.Contains(strings.Join(got.Facts, "\n"), tells) {
+			t.Errorf("%+v, want %s that tells %q", got, want, tells)
+		}
+	}
+	w.Do(&config.Set{App: "clinic", Values: map[string]*secret.Value{"A": commandtest.Value("1")}}, w.As("dev"))
+	approved(document.StatusFail, "v5 of clinic went live in an emergency") // v6 runs its code
+	w.Do(&releases.Rollback{App: "clinic", Identity: "v4"}, w.As("dev"))
+	approved(document.StatusPass, "approved by approver@example.org")
+	w.Do(&releases.Rollback{App: "clinic", Identity: "v5"}, w.As("dev"))
+	approved(document.StatusFail, "v5 of clinic went live in an emergency")
+	w.Do(&releases.Review{App: "clinic", Identity: r.ID}, w.As("approver"))
+	approved(document.StatusPass, "pushed by dev@example.org in v5 and reviewed after an emergency by approver@example.org")
+
+	// The same of config that waits for approval.
+	w.Do(&teams.UpdatePolicy{Team: "care", ApproveConfig: new(true)}, w.As("owner"))
+	set := &config.Set{App: "clinic", Values: map[string]*secret.Value{"A": commandtest.Value("2")}}
+	w.Do(set, w.As("dev"))
+	w.Do(&releases.Emergency{App: "clinic", Identity: set.Release.ID}, commandtest.Reason(w.As("admin"), "the old key leaked"))
+	approved(document.StatusFail, "by admin@example.org: the old key leaked")
+	w.Do(&releases.Review{App: "clinic", Identity: set.Release.ID}, w.As("approver"))
+	approved(document.StatusPass, "reviewed after an emergency")
 }
 
 // live alters the release that brought the code of clinic, and the one that runs it.
