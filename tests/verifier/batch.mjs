@@ -2,22 +2,22 @@
 // ({"pack","key","witnesses","quorum","since","previous"}: since in base64, all
 // but pack may be missing), a line of JSON out.
 import { createInterface } from 'node:readline';
-import { verifierKey } from './note.mjs';
-import { verifyPack } from './pack.mjs';
-import { Refused } from './refusal.mjs';
+import { verifierKey } from '../../internal/evidence/reader/verify/note.mjs';
+import { verify } from '../../internal/evidence/reader/verify/verify.mjs';
+import { withFiles } from './file.mjs';
 
-function verdict({ pack, key, witnesses = [], quorum, since, previous }) {
-  const trust = {
-    key: key && verifierKey(key), witnesses: witnesses.map(verifierKey), quorum: quorum || witnesses.length,
-    since: since && Buffer.from(since, 'base64'), previous,
-  };
+async function verdict({ pack, key, witnesses = [], quorum, since, previous }) {
   try {
-    const { opening } = verifyPack(pack, trust);
-    return { verdict: key ? 'VERIFIED' : 'CONSISTENT', opening };
+    const trust = {
+      key: key && verifierKey(key), witnesses: witnesses.map(verifierKey), quorum: quorum || witnesses.length,
+      since: since && Buffer.from(since, 'base64'),
+    };
+    const result = await withFiles([pack, previous], ([source, before]) => verify(source, { ...trust, previous: before }));
+    const { refusal } = result;
+    return { verdict: result.verdict.split(',')[0], check: refusal?.check, member: refusal?.member, reason: refusal?.message, opening: result.opening };
   } catch (err) {
-    if (!(err instanceof Refused)) return { verdict: 'CRASHED', reason: err.stack };
-    return { verdict: 'REFUSED', check: err.check, member: err.member, reason: err.message };
+    return { verdict: 'CRASHED', reason: err.stack };
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(verdict(JSON.parse(line))));
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await verdict(JSON.parse(line))));

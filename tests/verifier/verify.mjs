@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// verify.mjs: a second verifier of evidence packs, written from the specification
-// alone (docs/reference/ledger.md and evidence-pack.md) and sharing no code with
-// the first. Node 20 or later, no dependencies, no network.
+// verify.mjs: the second verifier of evidence packs on the command line. What it
+// checks with was written from the specification alone (docs/reference/ledger.md
+// and evidence-pack.md), shares no code with the first, and is what runs in the
+// browser: internal/evidence/reader/verify. Node 20.12 or later, no network.
 //
 //   node verify.mjs PACK [--key FILE] [--witness FILE]… [--quorum N]
 //                        [--since OLD_CHECKPOINT] [--previous PACK]
@@ -10,14 +11,16 @@
 // wrong, 3 for CONSISTENT, ORIGIN NOT CHECKED: without the log's key from outside.
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { COSIGNATURE, ED25519, fingerprint, verifierKey } from './note.mjs';
-import { verifyPack } from './pack.mjs';
-import { Malformed, need, Refused } from './refusal.mjs';
+import { COSIGNATURE, ED25519, verifierKey } from '../../internal/evidence/reader/verify/note.mjs';
+import { need } from '../../internal/evidence/reader/verify/refusal.mjs';
+import { verify } from '../../internal/evidence/reader/verify/verify.mjs';
+import { withFiles } from './file.mjs';
 
 const OPTIONS = {
   key: { type: 'string' }, witness: { type: 'string', multiple: true, default: [] }, quorum: { type: 'string' },
   since: { type: 'string' }, previous: { type: 'string' },
 };
+const CODES = { VERIFIED: 0, REFUSED: 1, 'CONSISTENT, ORIGIN NOT CHECKED': 3 };
 
 // readKey takes a key's file, or the key itself.
 function readKey(given, type) {
@@ -33,52 +36,35 @@ function readTrust(options) {
   need(Number.isInteger(quorum) && quorum >= 0 && quorum <= witnesses.length, 'quorum is not a number of given witnesses');
   return {
     key: options.key === undefined ? undefined : readKey(options.key, ED25519), witnesses, quorum,
-    since: options.since === undefined ? undefined : readFileSync(options.since), previous: options.previous,
+    since: options.since === undefined ? undefined : readFileSync(options.since),
   };
 }
 
-function report(pack) {
-  const { manifest, checkpoint } = pack;
-  const period = `${manifest.period.from} to ${manifest.period.to}`;
-  console.log(`pack of ${manifest.installation}, ${period}, made by ${manifest.program}`);
-  if (manifest.simulated) console.log('SIMULATED: this pack says that it is not of a real period');
-  console.log(`scopes: ${manifest.scopes.map((scope) => scope ?? 'the installation').join(', ')}`);
-  console.log(`checkpoint: ${checkpoint.origin}, ${checkpoint.size} entries, root ${checkpoint.root.toString('base64')}`);
-  for (const { name, time } of pack.witnessed) console.log(`witnessed by ${name} at ${time}`);
-  if (pack.witnessed.length === 0) console.log('NOT WITNESSED: others may have been shown a different history');
-  if (pack.grown !== null) console.log(`the log only grew since it had ${pack.grown} entries`);
-  console.log(`${pack.headers.length} headers, ${pack.entries.length} bodies`);
-  for (const [rule, count] of pack.erased) console.log(`erased by ${rule}: ${count}`);
-  console.log(`blobs left out: ${pack.leftOut}`);
-  console.log(`reports proven: ${pack.reports.proven}`);
-  for (const path of pack.reports.signedOnly) console.log(`signed, not proven: ${path}`);
-  console.log(`opening state: ${pack.opening}`);
+function report({ manifest, checks, verdict, refusal, key, fingerprint }) {
+  if (manifest) {
+    console.log(`pack of ${manifest.installation}, ${manifest.period.from} to ${manifest.period.to}, made by ${manifest.program}`);
+    if (manifest.simulated) console.log('SIMULATED: this pack says that it is not of a real period');
+    console.log(`scopes: ${manifest.scopes.map((scope) => scope ?? 'the installation').join(', ')}`);
+  }
+  if (refusal) return console.log(refusal.message);
+  for (const { name, details } of checks) for (const line of details) console.log(`${name}: ${line}`);
+  if (verdict !== 'VERIFIED') console.log(`compare the key ${key}\nfingerprint ${fingerprint}`);
+  console.log(verdict);
 }
 
-function main() {
-  let paths, trust;
+async function main() {
+  let paths, trust, previous;
   try {
     const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
     need(positionals.length === 1, 'one pack is wanted');
-    [paths, trust] = [positionals, readTrust(values)];
+    [paths, trust, previous] = [positionals, readTrust(values), values.previous];
   } catch (err) {
     console.error(`verify: ${err.message}`);
     return 2;
   }
-  try {
-    const pack = verifyPack(paths[0], trust);
-    report(pack);
-    if (!trust.key) {
-      console.log(`CONSISTENT, ORIGIN NOT CHECKED: compare the key ${pack.key.text}\nfingerprint ${fingerprint(pack.key)}`);
-      return 3;
-    }
-    console.log('VERIFIED');
-    return 0;
-  } catch (err) {
-    if (!(err instanceof Refused || err instanceof Malformed)) throw err;
-    console.log(err.message);
-    return 1;
-  }
+  const result = await withFiles([paths[0], previous], ([pack, before]) => verify(pack, { ...trust, previous: before }));
+  report(result);
+  return CODES[result.verdict];
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -1,7 +1,8 @@
 // Check 1 of spec/evidence-pack.md: the zip's form, every file's digest, no file
 // that the manifest does not list.
 import { list, parse, record } from './json.mjs';
-import { isUUID, sha256 } from './note.mjs';
+import { hex, sha256 } from './bytes.mjs';
+import { isUUID } from './note.mjs';
 import { need, within } from './refusal.mjs';
 import { memberName } from './zip.mjs';
 
@@ -14,34 +15,53 @@ const MEMBERS = ['format', 'installation', 'scope', 'scopes', 'period', 'simulat
 // Files is the pack's content after check 1: what it returns has the digest that
 // the manifest gives.
 export class Files {
-  constructor(zip) {
-    this.zip = zip;
-    this.raw = within('form', 'manifest.json', () => zip.read('manifest.json', MAX_MANIFEST));
-    this.signature = within('form', 'manifest.sig', () => zip.read('manifest.sig', MAX_SIGNATURE));
-    this.manifest = within('form', 'manifest.json', () => readManifest(this.raw));
-    this.listed = new Map(this.manifest.files.map((file) => [file.path, file]));
-    this.#check();
+  static async open(zip, pace) {
+    const files = new Files();
+    files.zip = zip;
+    files.raw = await within('form', 'manifest.json', () => zip.read('manifest.json', MAX_MANIFEST));
+    files.signature = await within('form', 'manifest.sig', () => zip.read('manifest.sig', MAX_SIGNATURE));
+    files.manifest = within('form', 'manifest.json', () => readManifest(files.raw));
+    files.listed = new Map(files.manifest.files.map((file) => [file.path, file]));
+    files.bytes = files.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+    await files.#check(pace);
+    return files;
   }
 
   // read gives a listed file again: check 1 has compared all digests, and the
   // same is done here, since the file on disk may change in between.
-  read(path) {
+  async read(path) {
     const file = this.listed.get(path);
     need(file, 'missing');
-    const bytes = this.zip.read(path, file.bytes); // reading stops at the manifest's bytes
-    need(bytes.length === file.bytes, `has ${bytes.length} bytes, the manifest says ${file.bytes}`);
-    need(`sha256:${sha256(bytes).toString('hex')}` === file.sha256, 'its digest is not the manifest\'s');
+    const bytes = await this.zip.read(path, file.bytes); // reading stops at the manifest's bytes
+    this.#matches(file, bytes.length, hex(sha256(bytes)));
     return bytes;
   }
 
-  #check() {
+  async #digest(path, passed) {
+    const file = this.listed.get(path);
+    const digest = await this.zip.digest(path, file.bytes, passed);
+    this.#matches(file, this.zip.members.get(path).size, digest);
+  }
+
+  #matches(file, bytes, digest) {
+    need(bytes === file.bytes, `has ${bytes} bytes, the manifest says ${file.bytes}`);
+    need(`sha256:${digest}` === file.sha256, 'its digest is not the manifest\'s');
+  }
+
+  // #check compares every digest, and holds nothing but the JSON that it reads.
+  async #check(pace) {
+    let done = 0;
+    const passed = async (bytes) => {
+      done += bytes;
+      if (pace.due()) await pace.rest(done, this.bytes);
+    };
     for (const name of this.zip.members.keys()) within('form', name, () => need(UNLISTED.includes(name) || this.listed.has(name), 'the manifest does not list it'));
     for (const name of REQUIRED) within('form', name, () => need(this.listed.has(name), 'the manifest does not list it, and every pack has it'));
     for (const path of this.listed.keys()) {
-      within('form', path, () => {
-        const bytes = this.read(path);
+      await within('form', path, async () => {
         // ledger.md section 2: duplicate members MUST be rejected in every JSON file of a pack.
-        if (path.endsWith('.json')) parse(bytes);
+        if (path.endsWith('.json')) parse(await this.read(path));
+        else await this.#digest(path, passed);
       });
     }
   }
@@ -66,9 +86,10 @@ function readManifest(bytes) {
 function checkScopes({ scope, scopes }) {
   const { spaces } = record(scope, ['spaces'], 'scope');
   list(scopes, 'scopes');
-  need(scopes.every((id) => id === null || isUUID(id)) && new Set(scopes).size === scopes.length, 'scopes are not different UUIDs and null');
+  const known = new Set(scopes);
+  need(scopes.every((id) => id === null || isUUID(id)) && known.size === scopes.length, 'scopes are not different UUIDs and null');
   need(scopes.includes(null), 'scopes lack null');
-  for (const space of spaces === null ? [] : list(spaces, 'scope.spaces')) need(isUUID(space) && scopes.includes(space), `scopes lack the space ${space}`);
+  for (const space of spaces === null ? [] : list(spaces, 'scope.spaces')) need(isUUID(space) && known.has(space), `scopes lack the space ${space}`);
 }
 
 function checkLeftOut(blobs) {

@@ -1,4 +1,5 @@
 // Check 3 of spec/evidence-pack.md: headers.
+import { encode, equal, latin1 } from './bytes.mjs';
 import { list, parse, record } from './json.mjs';
 import { isTime } from './manifest.mjs';
 import { isUUID } from './note.mjs';
@@ -10,17 +11,17 @@ const HEADERS = 'ledger/headers', RANGE = 'ledger/range.json';
 // readHeaders proves the pack's headers against the checkpoint. It returns them
 // with the seqs of the last entry before the period (boundary) and of the first
 // after it (closing), and whether the period's range starts at 0.
-export function readHeaders(files, checkpoint) {
-  const { ranges, proof } = within('headers', RANGE, () => {
-    const range = record(parse(files.read(RANGE)), ['ranges', 'proof'], 'range.json');
+export async function readHeaders(files, checkpoint, pace) {
+  const { ranges, proof } = await within('headers', RANGE, async () => {
+    const range = record(parse(await files.read(RANGE)), ['ranges', 'proof'], 'range.json');
     // N and R come from the checkpoint, never from another file (ledger.md section 5).
     checkRanges(list(range.ranges, 'ranges'), checkpoint.size);
     return { ranges: range.ranges, proof: hashes(list(range.proof, 'proof')) };
   });
-  const headers = within('headers', HEADERS, () => headerLines(lines(files.read(HEADERS)), ranges));
+  const headers = await within('headers', HEADERS, async () => headerLines(lines(await files.read(HEADERS)), ranges, pace));
   within('headers', RANGE, () => {
     const leaves = new Map(headers.map((header) => [header.seq, header.leaf]));
-    need(rangeRoot(ranges, checkpoint.size, leaves, proof).equals(checkpoint.root), 'the range proof does not lead from the headers to the checkpoint\'s root');
+    need(equal(rangeRoot(ranges, checkpoint.size, leaves, proof), checkpoint.root), 'the range proof does not lead from the headers to the checkpoint\'s root');
   });
   const bounds = within('headers', HEADERS, () => checkBoundary(headers, ranges, files.manifest.period));
   const contiguous = ranges[0][0] === 0 ? ranges[0][1] : 0; // entries from 0 on without a gap
@@ -40,7 +41,7 @@ export function lines(bytes) {
 }
 
 // One header a line, by seq: every seq of the ranges, times never falling.
-function headerLines(found, ranges) {
+async function headerLines(found, ranges, pace) {
   const headers = [];
   let i = 0;
   for (const [a, b] of ranges) {
@@ -49,9 +50,10 @@ function headerLines(found, ranges) {
       const header = readHeader(found[i], seq);
       need(i === 0 || headers[i - 1].time <= header.time, `seq ${seq}: its time is before that of the entry before it`);
       headers.push(header);
+      if (pace.due()) await pace.rest(i, found.length);
     }
   }
-  need(i === found.length, `a header more than the ranges have: ${found[i]?.toString('utf8', 0, 200)}`);
+  need(i === found.length, `a header more than the ranges have: ${latin1((found[i] ?? new Uint8Array(0)).subarray(0, 200))}`);
   return headers;
 }
 
@@ -64,8 +66,8 @@ function readHeader(line, seq) {
   need(header.scope === null || isUUID(header.scope), `seq ${seq}: scope is neither null nor a UUID`);
   need(isTime(header.time), `seq ${seq}: not a time in UTC with nine decimals`);
   const scope = header.scope === null ? 'null' : `"${header.scope}"`;
-  const rebuilt = Buffer.from(`{"body":"${header.body}","scope":${scope},"seq":${seq},"time":"${header.time}","v":1}`);
-  need(rebuilt.equals(line), `seq ${seq}: the header is not written as the spec wants it`);
+  const rebuilt = encode(`{"body":"${header.body}","scope":${scope},"seq":${seq},"time":"${header.time}","v":1}`);
+  need(equal(rebuilt, line), `seq ${seq}: the header is not written as the spec wants it`);
   header.leaf = leafHash(rebuilt);
   return header;
 }

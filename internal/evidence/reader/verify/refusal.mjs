@@ -4,14 +4,22 @@
 export class Malformed extends Error {}
 
 // Refused ends the verification: which check (form, signatures, headers, bodies,
-// blobs, reports or opening state), in which member of the pack, why.
+// blobs, reports or opening state), in which member of the pack, why. Reasons that
+// are about one entry begin with its seq.
 export class Refused extends Error {
   constructor(check, member, reason) {
     super(`refused (${check}, ${member}): ${reason}`);
     this.check = check;
     this.member = member;
+    this.reason = reason;
+    const seq = /^seq (\d+)/.exec(reason);
+    this.seq = seq ? Number(seq[1]) : null;
   }
 }
+
+// Unable ends it too, without a verdict: this program, on this machine, cannot
+// check the pack, and the reader has to know that nothing was said about it.
+export class Unable extends Error {}
 
 // need throws Malformed unless the condition holds.
 export function need(condition, reason) {
@@ -20,10 +28,13 @@ export function need(condition, reason) {
 
 // within runs part of a check; what is malformed in it refuses the member.
 export function within(check, member, part) {
+  const no = (err) => {
+    throw err instanceof Malformed ? new Refused(check, member, err.message) : err;
+  };
   try {
-    return part();
+    const result = part();
+    return result instanceof Promise ? result.catch(no) : result;
   } catch (err) {
-    if (err instanceof Malformed) throw new Refused(check, member, err.message);
-    throw err;
+    return no(err);
   }
 }

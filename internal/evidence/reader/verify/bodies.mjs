@@ -1,28 +1,32 @@
 // Check 4 of spec/evidence-pack.md: bodies.
+import { encode, equal, hex, latin1, sha256 } from './bytes.mjs';
 import { checkRevs } from './documents.mjs';
 import { inPeriod, lines } from './headers.mjs';
 import { canonical, isObject, list, parse, record } from './json.mjs';
 import { isDigest } from './manifest.mjs';
-import { base64, sha256 } from './note.mjs';
+import { base64 } from './note.mjs';
 import { need, within } from './refusal.mjs';
 
 const BODIES = 'ledger/bodies';
 const MAX_LINE = 4 << 20;
+const BODY = Uint8Array.of(2);
 const KINDS = ['account', 'service', 'system', 'anonymous'];
 const VIAS = ['api', 'cli', 'console', 'git', 'ssh', 'rendezvous', 'reconciler', 'probe', 'scheduler'];
 
 // readBodies returns the entries {header, body} by seq; the in-scope headers
 // that have none, each with what a body.erase says of it, if one does.
-export function readBodies(files, ledger) {
-  return within('bodies', BODIES, () => {
-    const { period, scopes } = files.manifest;
+export async function readBodies(files, ledger, pace) {
+  return within('bodies', BODIES, async () => {
+    const { period } = files.manifest, scopes = new Set(files.manifest.scopes);
     const entries = [];
-    for (const line of lines(files.read(BODIES))) {
+    const found = lines(await files.read(BODIES));
+    for (const line of found) {
+      if (pace.due()) await pace.rest(entries.length, found.length);
       const entry = readBody(line, ledger.bySeq);
       need(entries.length === 0 || entries.at(-1).header.seq < entry.header.seq, `seq ${entry.header.seq}: bodies are not by seq`);
       entries.push(entry);
     }
-    for (const { header } of entries) need(scopes.includes(header.scope), `seq ${header.seq}: its scope ${header.scope} is not one of this pack`);
+    for (const { header } of entries) need(scopes.has(header.scope), `seq ${header.seq}: its scope ${header.scope} is not one of this pack`);
     const missing = checkPresent(ledger, entries, readErased(entries, ledger.bySeq), { period, scopes });
     checkRevs(entries, missing, { period, contiguous: ledger.contiguous });
     return { entries, missing };
@@ -32,8 +36,8 @@ export function readBodies(files, ledger) {
 // `<seq> <salt, base64> <body bytes>\n`; body = SHA-256(0x02 ‖ salt ‖ body bytes).
 function readBody(line, bySeq) {
   need(line.length <= MAX_LINE, 'a line is longer than 4 MiB');
-  const found = /^(0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/=]{24}) /.exec(line.toString('latin1', 0, 64));
-  need(found, `not a line of seq, salt and body: ${line.toString('utf8', 0, 60)}`);
+  const found = /^(0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/=]{24}) /.exec(latin1(line.subarray(0, 64)));
+  need(found, `not a line of seq, salt and body: ${latin1(line.subarray(0, 60))}`);
   const seq = Number(found[1]);
   const at = (condition, reason) => need(condition, `seq ${seq}: ${reason}`);
   const header = bySeq.get(seq);
@@ -41,10 +45,10 @@ function readBody(line, bySeq) {
   const salt = base64(found[2], `seq ${seq}: salt`);
   at(salt.length === 16, 'the salt is not of 16 bytes');
   const bytes = line.subarray(found[0].length);
-  at(sha256(Buffer.from([2]), salt, bytes).toString('hex') === header.body, 'the body does not match its header');
+  at(hex(sha256(BODY, salt, bytes)) === header.body, 'the body does not match its header');
   const body = parse(bytes, { body: true, what: `seq ${seq}: ` });
   // RFC 8785: verifiers re-serialise and compare.
-  at(Buffer.from(canonical(body)).equals(bytes), 'the body is not canonical');
+  at(equal(encode(canonical(body)), bytes), 'the body is not canonical');
   checkShape(body, at);
   return { header, body };
 }
@@ -98,12 +102,12 @@ function checkPresent(ledger, entries, erased, { period, scopes }) {
       need(entry || seq === ledger.closing, `seq ${seq}: an entry after the period, without a body`);
       need(!entry || entry.body.action === 'body.erase', `seq ${seq}: a body from after the period`);
     } else if (!entry && inPeriod(header, period)) {
-      need(!scopes.includes(header.scope) || erased.has(seq), `seq ${seq}: its body is missing, and no body.erase names it`);
+      need(!scopes.has(header.scope) || erased.has(seq), `seq ${seq}: its body is missing, and no body.erase names it`);
     } else if (!entry) {
       need(erased.has(seq) || seq === ledger.boundary || ledger.fromZero, `seq ${seq}: its body is missing, and the entry is older than the period: only its body is of use`);
     }
     // The boundary is not known to have held anything, unless all before it is there.
-    const counts = !entry && time < period.to && scopes.includes(header.scope) && (seq !== ledger.boundary || ledger.fromZero || erased.has(seq));
+    const counts = !entry && time < period.to && scopes.has(header.scope) && (seq !== ledger.boundary || ledger.fromZero || erased.has(seq));
     if (counts) missing.push({ header, erased: erased.get(seq) });
   }
   return missing;

@@ -1,19 +1,18 @@
 // Signed notes and their keys (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { encode, equal, fromBase64, hex, sha256, view } from './bytes.mjs';
 import { utf8 } from './json.mjs';
-import { need } from './refusal.mjs';
+import { need, Unable } from './refusal.mjs';
 
-export const ED25519 = 0x01, COSIGNATURE = 0x04;
+export const ED25519 = 0x01;
+export const COSIGNATURE = 0x04;
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 export const isUUID = (text) => typeof text === 'string' && new RegExp(`^${UUID}$`).test(text);
-
-export const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 
 // base64: standard, padded, strict (spec/ledger.md section 2).
 export function base64(text, what) {
   need(typeof text === 'string', `${what} is not base64`);
-  const bytes = Buffer.from(text, 'base64');
-  need(bytes.toString('base64') === text, `${what} is not strict base64`);
+  const bytes = fromBase64(text);
+  need(bytes, `${what} is not strict base64`);
   return bytes;
 }
 
@@ -24,14 +23,28 @@ export function verifierKey(text) {
   const [, name, hash, encoded] = found;
   const key = base64(encoded, 'verifier key');
   need(key.length === 33 && (key[0] === ED25519 || key[0] === COSIGNATURE), 'not an Ed25519 verifier key');
-  const id = sha256(`${name}\n`, key).subarray(0, 4);
-  need(id.toString('hex') === hash, 'verifier key with a wrong hash');
-  const x = key.subarray(1).toString('base64url');
-  return { text, name, id, type: key[0], key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }) };
+  const id = sha256(encode(`${name}\n`), key).subarray(0, 4);
+  need(hex(id) === hash, 'verifier key with a wrong hash');
+  return { text, name, id, type: key[0], point: key.subarray(1) };
+}
+
+// verifies checks an Ed25519 signature with what the platform has: a page opened
+// from disk has WebCrypto, but an old browser may lack the algorithm.
+async function verifies(key, signature, message) {
+  const { subtle } = globalThis.crypto ?? {};
+  if (!subtle) throw new Unable('this program has no WebCrypto here: open the page from disk or over https');
+  let imported;
+  try {
+    imported = await subtle.importKey('raw', key.point, 'Ed25519', false, ['verify']);
+  } catch (err) {
+    if (err.name === 'DataError') return false; // no point of the curve
+    throw new Unable(`this browser cannot check Ed25519 signatures (${err.name}): Chromium from 137, Firefox from 129 and Safari from 17 can`);
+  }
+  return subtle.verify('Ed25519', imported, signature, message);
 }
 
 // fingerprint is the key's short form, for comparison by eye (docs/reference/ledger.md).
-export const fingerprint = (key) => `sha256:${sha256(key.text).toString('hex')}`;
+export const fingerprint = (key) => `sha256:${hex(sha256(encode(key.text)))}`;
 
 // parseNote splits a note into its text and its signatures.
 export function parseNote(bytes) {
@@ -51,24 +64,24 @@ function signatureLine(line) {
   return { name: found[1], id: bytes.subarray(0, 4), bytes: bytes.subarray(4) };
 }
 
-const byKey = (note, key) => note.signatures.filter((s) => s.name === key.name && s.id.equals(key.id));
+const byKey = (note, key) => note.signatures.filter((s) => s.name === key.name && equal(s.id, key.id));
 
 // signedBy wants the log's signature; one that fails rejects the note, even
 // beside one that holds (evidence-pack.md, check 2).
-export function signedBy(note, key) {
+export async function signedBy(note, key) {
   const signatures = byKey(note, key);
   need(signatures.length > 0, `not signed by the given key ${key.name}`);
-  for (const signature of signatures) need(verify(null, Buffer.from(note.text), key.key, signature.bytes), `the signature of ${key.name} fails`);
+  for (const signature of signatures) need(await verifies(key, signature.bytes, encode(note.text)), `the signature of ${key.name} fails`);
 }
 
 // cosignedAt is the time of a witness's newest cosignature, in seconds, or null.
-export function cosignedAt(note, key) {
+export async function cosignedAt(note, key) {
   let newest = null;
   for (const { bytes } of byKey(note, key)) {
     need(bytes.length === 72, `malformed cosignature of ${key.name}`);
-    const time = bytes.readBigUInt64BE(0);
-    const message = Buffer.from(`cosignature/v1\ntime ${time}\n${note.text}`);
-    need(verify(null, message, key.key, bytes.subarray(8)), `the cosignature of ${key.name} fails`);
+    const time = view(bytes).getBigUint64(0);
+    const message = encode(`cosignature/v1\ntime ${time}\n${note.text}`);
+    need(await verifies(key, bytes.subarray(8), message), `the cosignature of ${key.name} fails`);
     need(time < 253402300800n, `the cosignature of ${key.name} is of no possible time`);
     if (newest === null || Number(time) > newest) newest = Number(time);
   }

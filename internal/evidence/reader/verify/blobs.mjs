@@ -5,7 +5,8 @@ import { need, within } from './refusal.mjs';
 const FOLDER = 'blobs/';
 
 // checkBlobs wants every blob named by an in-scope body of the period present and
-// matching, or listed in blobs_left_out. It returns how many are left out.
+// matching, or listed in blobs_left_out. It returns how many are there, and how
+// many left out.
 export function checkBlobs(files, entries) {
   const leftOut = new Set(files.manifest.blobs_left_out.map((blob) => blob.sha256));
   const named = new Set(), absent = new Set();
@@ -24,5 +25,5 @@ export function checkBlobs(files, entries) {
   for (const path of files.listed.keys()) {
     if (path.startsWith(FOLDER)) within('blobs', path, () => need(named.has(path), 'no body names it'));
   }
-  return absent.size;
+  return { present: named.size - absent.size, leftOut: absent.size };
 }

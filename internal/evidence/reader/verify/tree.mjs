@@ -1,8 +1,9 @@
 // The Merkle tree of RFC 6962: range and consistency proofs.
+import { equal, sha256 } from './bytes.mjs';
+import { base64 } from './note.mjs';
 import { need } from './refusal.mjs';
-import { base64, sha256 } from './note.mjs';
 
-const LEAF = Buffer.from([0]), NODE = Buffer.from([1]);
+const LEAF = Uint8Array.of(0), NODE = Uint8Array.of(1);
 // ledger.md section 1: SHA-256(0x00 ‖ header) and SHA-256(0x01 ‖ left ‖ right).
 export const leafHash = (header) => sha256(LEAF, header);
 const nodeHash = (left, right) => sha256(NODE, left, right);
@@ -62,7 +63,7 @@ export function checkConsistency(oldSize, oldRoot, size, root, proof) {
   need(oldSize <= size, `the old checkpoint has ${oldSize} entries, the new one ${size}`);
   if (oldSize === 0 || oldSize === size) {
     need(proof.length === 0, 'the consistency proof is not consumed');
-    need(oldSize === 0 || oldRoot.equals(root), 'the checkpoints have the same size and different roots');
+    need(oldSize === 0 || equal(oldRoot, root), 'the checkpoints have the same size and different roots');
     return;
   }
   let fn = BigInt(oldSize) - 1n, sn = BigInt(size) - 1n;
@@ -82,5 +83,5 @@ export function checkConsistency(oldSize, oldRoot, size, root, proof) {
     [fn, sn] = [fn >> 1n, sn >> 1n];
   }
   need(sn === 0n, 'the consistency proof is too short');
-  need(fr.equals(oldRoot) && sr.equals(root), 'the consistency proof does not lead from the old checkpoint to the new one');
+  need(equal(fr, oldRoot) && equal(sr, root), 'the consistency proof does not lead from the old checkpoint to the new one');
 }

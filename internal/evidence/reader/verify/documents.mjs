@@ -14,10 +14,8 @@ const documentKey = (kind, id) => JSON.stringify([kind, id]);
 //     revision; one before the period stands for all that came before it.
 export function checkRevs(entries, missing, { period, contiguous }) {
   const silent = missing.filter(({ erased }) => !erased || (erased.outcome === 'ok' && !String(erased.action).endsWith('.read')));
-  const explained = (from, to, skipped) => {
-    const between = silent.filter(({ header }) => from < header.seq && header.seq < to);
-    return between.length >= skipped || between.some(({ header }) => header.time < period.from && header.seq >= contiguous);
-  };
+  const older = silent.filter(({ header }) => header.time < period.from && header.seq >= contiguous);
+  const explained = (from, to, skipped) => between(silent, from, to) >= skipped || between(older, from, to) > 0;
   const known = new Map();
   for (const { header, body } of entries.filter((entry) => entry.header.time < period.to)) {
     for (const { kind, id, rev, doc } of body.changes ?? []) {
@@ -29,6 +27,20 @@ export function checkRevs(entries, missing, { period, contiguous }) {
       known.set(key, { rev, seq: header.seq, living: doc !== null });
     }
   }
+}
+
+// between counts those of the missing, which are by seq, whose seq lies between.
+function between(missing, from, to) {
+  const upTo = (seq) => {
+    let low = 0;
+    for (let high = missing.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      if (missing[middle].header.seq < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return upTo(to) - upTo(from + 1);
 }
 
 // state is nothing else than the newest doc per (kind,id) (ledger.md section 2):
@@ -54,20 +66,21 @@ export function checkOpening(pack, previous) {
 }
 
 function withPrevious(pack, previous) {
-  const { scopes, period } = pack.manifest;
+  const { scopes, period } = pack.manifest, inScope = new Set(scopes);
   within('opening state', 'the previous pack', () => {
     need(previous.checkpoint.origin === pack.checkpoint.origin, 'is of another log');
     need(previous.manifest.period.to === period.from, 'does not end when this period begins');
-    need(scopes.every((scope) => previous.manifest.scopes.includes(scope)), 'lacks a scope of this pack');
+    const had = new Set(previous.manifest.scopes);
+    need(scopes.every((scope) => had.has(scope)), 'lacks a scope of this pack');
   });
-  within('opening state', 'ledger/bodies', () => compare(pack, state(pack.entries, (header) => header.time < period.from),
-    state(previous.entries, (header) => header.time < period.from), (header) => scopes.includes(header.scope)));
+  within('opening state', 'ledger/bodies', () => begins(pack, state(pack.entries, (header) => header.time < period.from),
+    state(previous.entries, (header) => header.time < period.from), (header) => inScope.has(header.scope)));
   return `proven by the previous pack, whose own is ${previous.opening}`;
 }
 
-// compare wants the same documents, written by the same entries; one whose body
+// begins wants the same documents, written by the same entries; one whose body
 // was erased since then is known by its header.
-function compare(pack, opening, closing, inScope) {
+function begins(pack, opening, closing, inScope) {
   const erased = new Set(pack.missing.filter(({ erased }) => erased).map(({ header }) => header.body));
   const same = (a, b) => a !== undefined && b !== undefined && a.entry.header.seq === b.entry.header.seq && a.entry.header.body === b.entry.header.body;
   for (const [name, document] of closing) {
