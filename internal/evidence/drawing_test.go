@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/evidence/reader"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.html anew")
@@ -63,13 +64,9 @@ func TestFit(t *testing.T) {
 }
 
 func TestIsolationPage(t *testing.T) {
-	style, err := htmlFiles.ReadFile("html/style.css")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, page := range isolationPages() {
 		t.Run(name, func(t *testing.T) {
-			page.Drawing, page.Style = page.draw(), template.CSS(style) //nolint:gosec // our own file
+			page.Drawing, page.Style = page.draw(), template.CSS(reader.Style()) //nolint:gosec // our own file
 			golden(t, "isolation-"+name, "isolation.html", page)
 		})
 	}

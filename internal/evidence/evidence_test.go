@@ -36,6 +36,7 @@ import (
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/evidence"
+	"github.com/strongroom/strongroom/internal/evidence/reader"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
@@ -506,11 +507,16 @@ func TestMaliciousNames(t *testing.T) {
 	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
 	l.verify(b, pack.Options{})
 	files := members(t, b)
+	r, err := reader.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	shown := 0
 	for name, content := range files {
 		if !strings.HasSuffix(name, ".html") {
 			continue
 		}
+		content = strings.Replace(content, string(r.Script), "", 1) // ours
 		if strings.Contains(content, "<script") || strings.Contains(content, "<img") || strings.Contains(content, "</td></td>") {
 			t.Errorf("%s has markup of somebody's", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/evidence/reader"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
 )
@@ -40,23 +41,19 @@ type table struct {
 }
 
 // about is what the pages say of this pack.
-func (p *export) about() (About, error) {
-	style, err := htmlFiles.ReadFile("html/style.css")
+func (p *export) about() About {
 	return About{
 		Space: p.space.Name, Installation: p.cfg.Installation.ID, Program: p.cfg.Program,
 		Fingerprint: ledger.Fingerprint(p.cfg.Installation.LogKey), Origin: p.checkpoint.Origin,
 		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Notice: p.request.Notice, Only: p.request.Items,
-		Entries: p.checkpoint.Size, Style: template.CSS(style), //nolint:gosec // our own file
-	}, err
+		Entries: p.checkpoint.Size, Style: template.CSS(reader.Style()), //nolint:gosec // our own file
+	}
 }
 
 // writePages writes the readable reports, the folders of the items, and the
 // index.
 func (p *export) writePages(w *pack.Writer, g *gathered) error {
-	a, err := p.about()
-	if err != nil {
-		return err
-	}
+	a := p.about()
 	var tables []table
 	for _, r := range g.reports {
 		t, err := readTable(a, r, p.items)
@@ -74,15 +71,7 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	if err := p.items.write(w, a); err != nil {
 		return err
 	}
-	also := map[string]bool{}
-	for _, r := range assembled {
-		also[r.name] = p.items.need(r.name)
-	}
-	return render(w, "index.html", "index.html", struct {
-		About
-		Tables []table
-		Also   map[string]bool
-	}{a, tables, also})
+	return p.writeIndex(w, a, tables)
 }
 
 // writeAssembled writes the reports that are no provable tables.

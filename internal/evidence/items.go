@@ -256,12 +256,28 @@ func (t *part) csv() []byte {
 // from the entries and signed.
 var assembled = []struct {
 	name, title, covers string
+	says                string
 	head                []string // nil: it is no table
+	files               []file   // besides the page
 }{
-	{name: "controls", title: "Controls", covers: "every control of the catalogue"},
-	{name: "isolation", title: "Isolation", covers: "the space"},
-	{name: "people", title: "People and roles", covers: "everybody who did something in the period"},
-	{name: "phi-paths", title: "Paths of ePHI", covers: "every store and link of the space that holds or carries ePHI, or can", head: phiHead},
+	{
+		name: "controls", title: "Controls", covers: "every control of the catalogue",
+		says:  "What is to be true, whether it was, and each gap with its cause, its end and who mended it; by framework.",
+		files: []file{{"JSON", "reports/controls.json"}},
+	},
+	{
+		name: "isolation", title: "Isolation", covers: "the space",
+		says: "How the space is kept apart, drawn from its state, and what was tried against it.",
+	},
+	{
+		name: "people", title: "People and roles", covers: "everybody who did something in the period",
+		says: "The event reports counted by person and by role.",
+	},
+	{
+		name: "phi-paths", title: "Paths of ePHI", covers: "every store and link of the space that holds or carries ePHI, or can", head: phiHead,
+		says:  "Where ePHI is and by which paths it moves, drawn from the state: who can reach it, how that is recorded, how it is encrypted.",
+		files: []file{{"CSV", "reports/phi-paths.csv"}},
+	},
 }
 
 // Fit holds a catalogue against the reports that there are: each that a control
