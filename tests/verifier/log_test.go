@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/strongroom/strongroom/internal/evidence/evidencetest"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
 )
@@ -34,7 +35,7 @@ type book struct {
 
 func newBook(t *testing.T) *book {
 	l := &book{origin: ledger.Origin(installation, 1)}
-	l.signer, l.vkey = newSigner(t, l.origin)
+	l.signer, l.vkey = evidencetest.NewSigner(t, l.origin)
 	return l
 }
 

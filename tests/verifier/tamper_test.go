@@ -11,16 +11,17 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/evidence"
+	"github.com/strongroom/strongroom/internal/evidence/evidencetest"
 	"github.com/strongroom/strongroom/internal/pack"
 )
 
 // TestTampering alters a pack of everything that the lab's world has, as the
 // exporter writes it.
 func TestTampering(t *testing.T) {
-	l, p := newLab(t), newPair(t)
-	l.Set(after(2 * time.Hour))
-	f := takeApart(t, l.export(evidence.Request{From: after(-time.Hour), To: after(time.Hour), Recordings: true}))
-	p.accepted(t, "made anew", f.resigned(t, l.signer), pack.Options{Key: l.vkey})
+	l, p := evidencetest.New(t), newPair(t)
+	l.Set(evidencetest.After(2 * time.Hour))
+	f := takeApart(t, l.Export(evidence.Request{From: evidencetest.After(-time.Hour), To: evidencetest.After(time.Hour), Recordings: true}))
+	p.accepted(t, "made anew", f.resigned(t, l.Signer), pack.Options{Key: l.VKey})
 	// The folders of items are all alike; the first stands for them.
 	maps.DeleteFunc(f.content, func(path string, _ []byte) bool {
 		return strings.HasPrefix(path, "items/164.") && !strings.HasPrefix(path, "items/164.312-c-1/")
@@ -50,8 +51,8 @@ func (f *files) proven(path string) pack.Group {
 
 // tryFlips: nobody but the holder of the log's key can change a bit of any
 // file, and he of none that is proven.
-func tryFlips(t *testing.T, l *lab, p *pair, f *files) {
-	key := pack.Options{Key: l.vkey}
+func tryFlips(t *testing.T, l *evidencetest.Lab, p *pair, f *files) {
+	key := pack.Options{Key: l.VKey}
 	for _, path := range f.paths() {
 		for i, flipped := range flips(f.content[path], 3) {
 			what := fmt.Sprintf("%s, flip %d", path, i)
@@ -63,9 +64,9 @@ func tryFlips(t *testing.T, l *lab, p *pair, f *files) {
 			}
 			if check := f.proven(path); check != "" {
 				// JSON that is none any more is a matter of form.
-				p.refused(t, what+", signed", g.resigned(t, l.signer), key, check, pack.FormGroup)
+				p.refused(t, what+", signed", g.resigned(t, l.Signer), key, check, pack.FormGroup)
 			} else if strings.HasSuffix(path, ".json") && !unlisted(path) {
-				p.agree(t, what+", signed", g.resigned(t, l.signer), key)
+				p.agree(t, what+", signed", g.resigned(t, l.Signer), key)
 			}
 		}
 	}
@@ -73,7 +74,7 @@ func tryFlips(t *testing.T, l *lab, p *pair, f *files) {
 
 // tryLines drops, doubles and swaps lines and rows of what is proven, with the
 // manifest made anew by the log's own key.
-func tryLines(t *testing.T, l *lab, p *pair, f *files) {
+func tryLines(t *testing.T, l *evidencetest.Lab, p *pair, f *files) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, path := range f.paths() {
 		all := lines(f.content[path])
@@ -95,32 +96,32 @@ func tryLines(t *testing.T, l *lab, p *pair, f *files) {
 				if what == "swapped" && bytes.Equal(g.content[path], f.content[path]) {
 					continue
 				}
-				p.refused(t, fmt.Sprintf("%s, line %d %s", path, i, what), g.resigned(t, l.signer), pack.Options{Key: l.vkey}, f.proven(path))
+				p.refused(t, fmt.Sprintf("%s, line %d %s", path, i, what), g.resigned(t, l.Signer), pack.Options{Key: l.VKey}, f.proven(path))
 			}
 		}
 	}
 }
 
 // tryFiles drops every file and adds some, with and without a new manifest.
-func tryFiles(t *testing.T, l *lab, p *pair, f *files) {
-	key := pack.Options{Key: l.vkey}
+func tryFiles(t *testing.T, l *evidencetest.Lab, p *pair, f *files) {
+	key := pack.Options{Key: l.VKey}
 	for _, path := range f.paths() {
 		g := f.with(path, nil)
 		p.refused(t, path+" dropped", g.zipped(t), key, pack.FormGroup)
 		switch required := f.proven(path); {
 		case unlisted(path):
 		case required == "" && (strings.HasPrefix(path, "reports/") || strings.HasPrefix(path, "items/")) && path != "reports/index.json":
-			p.accepted(t, path+" dropped, signed", g.resigned(t, l.signer), key) // signed, not proven
+			p.accepted(t, path+" dropped, signed", g.resigned(t, l.Signer), key) // signed, not proven
 		default:
-			p.refused(t, path+" dropped, signed", g.resigned(t, l.signer), key)
+			p.refused(t, path+" dropped, signed", g.resigned(t, l.Signer), key)
 		}
 	}
 	zeros := "blobs/" + strings.Repeat("0", 64)
 	for _, path := range []string{"reports/extra.csv", "a", "INDEX.html", zeros} {
 		p.refused(t, path+" added", f.with(path, []byte("x")).zipped(t), key, pack.FormGroup)
 	}
-	p.accepted(t, "a file added, signed", f.with("reports/extra.csv", []byte("x")).resigned(t, l.signer), key)
-	p.refused(t, "a blob of another digest, signed", f.with(zeros, []byte("x")).resigned(t, l.signer), key, pack.BlobsGroup)
+	p.accepted(t, "a file added, signed", f.with("reports/extra.csv", []byte("x")).resigned(t, l.Signer), key)
+	p.refused(t, "a blob of another digest, signed", f.with(zeros, []byte("x")).resigned(t, l.Signer), key, pack.BlobsGroup)
 	unnamed := "blobs/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" // of "x"
-	p.refused(t, "a blob that no body names, signed", f.with(unnamed, []byte("x")).resigned(t, l.signer), key, pack.BlobsGroup)
+	p.refused(t, "a blob that no body names, signed", f.with(unnamed, []byte("x")).resigned(t, l.Signer), key, pack.BlobsGroup)
 }

@@ -62,9 +62,9 @@ func New() (*Reader, error) {
 		return nil, err
 	}
 	return &Reader{
-		Script: template.HTML("<script>" + script + "</script>"),        //nolint:gosec // our own files
-		Style:  template.HTML("<style>" + style + "</style>"), //nolint:gosec // our own files
-		Panel:  template.HTML(panel),                                   //nolint:gosec // our own file
+		Script: template.HTML("<script>" + script + "</script>"), //nolint:gosec // our own files
+		Style:  template.HTML("<style>" + style + "</style>"),    //nolint:gosec // our own files
+		Panel:  template.HTML(panel),                             //nolint:gosec // our own file
 		Policy: fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; img-src data:; base-uri 'none'; form-action 'none'", source(script), source(style)),
 	}, nil
 }
