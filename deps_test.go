@@ -41,6 +41,10 @@ var contracts = []contract{
 		who: []string{"internal/pack"}, only: []string{"internal/fault", "internal/ledger"},
 		why: "the offline verifier must not depend on the platform that it judges",
 	},
+	{
+		who: []string{"internal/evidence/reader"}, only: []string{}, noStd: noIO,
+		why: "the verifier in the browser is its script and its page: the same for every pack and every installation",
+	},
 
 	// The core: what is decided and recorded.
 	{
@@ -122,7 +126,7 @@ var contracts = []contract{
 	{
 		who: []string{"internal/cli"},
 		only: []string{
-			"client", "images", "internal/engine", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
+			"client", "images", "internal/engine", "internal/evidence/reader", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
 			"internal/server", "internal/store/sqlite", "internal/supervise",
 		},
 		why: "the command line talks to a server through client; besides, it verifies offline and is the door to the processes",

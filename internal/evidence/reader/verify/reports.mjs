@@ -8,6 +8,8 @@ import { isTime } from './manifest.mjs';
 import { need, within } from './refusal.mjs';
 
 const INDEX = 'reports/index.json';
+const MAX_REPORTS = 1024;
+const MAX_COLUMNS = 512;
 
 // checkReports returns the proven reports as {path, definition, head, rows}, and
 // the paths of what is signed, not proven.
@@ -26,7 +28,8 @@ export async function checkReports(files, entries, pace) {
 
 function readIndex(index, files) {
   const seen = new Set();
-  return list(index, 'index').map((item) => {
+  need(list(index, 'index').length <= MAX_REPORTS, 'more reports than a pack may have');
+  return index.map((item) => {
     const report = readReport(item, files);
     need(!seen.has(report.csv), `names ${report.csv} twice`);
     seen.add(report.csv);
@@ -48,7 +51,8 @@ function readReport(report, files) {
     need(isTime(report.at) && from <= report.at && report.at <= to, `${report.csv}: its time is not within the period`);
   }
   need(typeof report.csv === 'string' && files.listed.has(report.csv), `the report ${report.csv} is not in the pack`);
-  for (const column of list(report.columns, 'columns')) {
+  need(list(report.columns, 'columns').length <= MAX_COLUMNS, `${report.csv}: more columns than a report may have`);
+  for (const column of report.columns) {
     need(Array.isArray(column) && column.length === 2 && column.every((text) => typeof text === 'string'), `${report.csv}: a column is not a title and a pointer`);
     need(/^(\/([^~]|~0|~1)*)?$/s.test(column[1]), `${report.csv}: ${column[1]} is not a JSON pointer`);
   }
