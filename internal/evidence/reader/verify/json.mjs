@@ -29,6 +29,16 @@ export function parse(bytes, { body = false, what = '' } = {}) {
   return asWritten(text, body) ?? strict(text, body, what);
 }
 
+// parseBody reads the text of a body: one JSON text in these limits, canonical
+// (RFC 8785). Verifiers re-serialise and compare.
+export function parseBody(bytes, what) {
+  const text = utf8(bytes), value = asWritten(text, true);
+  if (value !== null && sorted(value)) return value; // for RFC 8785 is what JSON.stringify writes, by name
+  const read = strict(text, true, what);
+  need(canonical(read) === text, `${what}the body is not canonical`);
+  return read;
+}
+
 // asWritten reads a text that JSON.stringify writes just so: then no member was
 // there twice. That is how nearly all texts of a pack are, and many times faster.
 // null says nothing but that the strict reader has to look.
@@ -52,6 +62,18 @@ function plain(value, body, depth) {
   if (Array.isArray(value)) return value.every((item) => plain(item, body, depth + 1));
   for (const name in value) {
     if ((body && !/^[\x20-\x7e]*$/.test(name)) || !plain(value[name], body, depth + 1)) return false;
+  }
+  return true;
+}
+
+// sorted tells that JSON.stringify writes all members by name.
+function sorted(value) {
+  if (value === null || typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.every(sorted);
+  let last = null;
+  for (const name in value) {
+    if ((last !== null && name < last) || !sorted(value[name])) return false;
+    last = name;
   }
   return true;
 }

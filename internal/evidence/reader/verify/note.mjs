@@ -31,8 +31,7 @@ export function verifierKey(text) {
 // verifies checks an Ed25519 signature with what the platform has: a page opened
 // from disk has WebCrypto, but an old browser may lack the algorithm.
 async function verifies(key, signature, message) {
-  const { subtle } = globalThis.crypto ?? {};
-  if (!subtle) throw new Unable('this program has no WebCrypto here: open the page from disk or over https');
+  const { subtle } = globalThis.crypto;
   let imported;
   try {
     imported = await subtle.importKey('raw', key.point, 'Ed25519', false, ['verify']);
