@@ -26,6 +26,8 @@ const MEANS = {
   reports: 'A table shows something else than the entries do.',
   'opening state': 'What the period begins with is not what the one before ended with.',
 };
+// What has to be said beside a verdict.
+const RESERVATIONS = /^(NOT WITNESSED|opening state: as claimed)/;
 const STATES = { waiting: '', running: 'checking…', passed: 'passed', refused: 'REFUSED' };
 
 const byId = (id) => document.getElementById(id);
@@ -142,7 +144,7 @@ class Sheet {
 }
 
 // says is what a verdict is about.
-function says({ verdict, refusal, manifest, fingerprint }) {
+function says({ verdict, refusal, manifest, fingerprint, checks }) {
   if (refusal) {
     const where = refusal.seq === null ? '' : `, entry ${refusal.seq}`;
     return [MEANS[refusal.check], element('p', '', 'In ', element('code', '', refusal.member), `${where}: ${refusal.reason.replace(/^seq \d+: /, '')}.`)];
@@ -150,7 +152,8 @@ function says({ verdict, refusal, manifest, fingerprint }) {
   const print = verdict === 'VERIFIED' ? [] : [element('p', '', element('code', '', fingerprint))];
   const simulated = manifest.simulated ? ['SIMULATED: the pack says that it is of no real period.'] : [];
   const scopes = manifest.scopes.length - 1;
-  return [...print, ...simulated, `Period: from ${time(manifest.period.from)} up to, and not including, ${time(manifest.period.to)}. Scope: the installation and ${scopes} ${scopes === 1 ? 'space or team' : 'spaces and teams'}. Written by ${manifest.program}.`];
+  const kept = checks.flatMap(({ details }) => details).filter((line) => RESERVATIONS.test(line)).map((line) => `${line}.`);
+  return [...print, ...simulated, `Period: from ${time(manifest.period.from)} up to, and not including, ${time(manifest.period.to)}. Scope: the installation and ${scopes} ${scopes === 1 ? 'space or team' : 'spaces and teams'}. Written by ${manifest.program}.`, ...kept];
 }
 
 const time = (text) => `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
