@@ -45,6 +45,10 @@ var contracts = []contract{
 		who: []string{"internal/evidence/reader"}, only: []string{}, noStd: noIO,
 		why: "the verifier in the browser is its script and its page: the same for every pack and every installation",
 	},
+	{
+		who: []string{"internal/sample"}, only: []string{"internal/fault", "internal/ledger", "internal/pack"},
+		why: "a sample is drawn from the pack alone, by whoever has it",
+	},
 
 	// The core: what is decided and recorded.
 	{
@@ -127,7 +131,7 @@ var contracts = []contract{
 		who: []string{"internal/cli"},
 		only: []string{
 			"client", "images", "internal/engine", "internal/evidence/reader", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
-			"internal/server", "internal/store/sqlite", "internal/supervise",
+			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise",
 		},
 		why: "the command line talks to a server through client; besides, it verifies offline and is the door to the processes",
 	},

@@ -92,7 +92,7 @@ variable set.`,
 	}
 	root.AddCommand(
 		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s),
-		newEvidenceExport(s), newEvidenceVerify(s), newEvidenceVerifier(s), newSessions(s), newSessionsPlay(s), newSpacesProbe(s),
+		newEvidenceExport(s), newEvidenceVerify(s), newEvidenceVerifier(s), newEvidenceSample(s), newSessions(s), newSessionsPlay(s), newSpacesProbe(s),
 		newControls(s), newControlsExplain(s), newControlsHistory(s), newFindings(s), newFindingsAccept(s), newFindingsAssign(s),
 		newState(s), newDiff(s), newWhoCould(s),
 		newLedgerVerify(s), newLedgerCheckpoint(s), newLedgerKey(s), newLedgerConfirmClock(s),

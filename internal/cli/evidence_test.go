@@ -52,6 +52,23 @@ func TestSince(t *testing.T) {
 	s.fails(1, "no such file", "evidence:export", "--space", "clinic", "--from", from, "--since", filepath.Join(dir, "none"), "--out", never)
 	s.fails(1, "no such file", "evidence:verify", never, "--key", s.key)
 
+	// A sample of it, by a seed; of what is refused there is none.
+	dossiers := filepath.Join(dir, "dossiers")
+	ask := []string{"--report", "users", "--seed", "dice 6 1", "--count", "2"}
+	drawn := s.ok(append([]string{"evidence:sample", without, "--key", s.key, "--out", dossiers}, ask...)...)
+	if !strings.Contains(drawn, "VERIFIED") || !strings.Contains(drawn, "reports/users.csv") {
+		t.Errorf("the sample: %s", drawn)
+	}
+	if files, err := os.ReadDir(dossiers); err != nil || len(files) != 4 { // of the one account, and of the whole
+		t.Errorf("dossiers: %v, %v", files, err)
+	}
+	s.fails(3, "no key was given", append([]string{"evidence:sample", without, "--json"}, ask...)...)
+	s.fails(2, "exists already", append([]string{"evidence:sample", without, "--key", s.key, "--out", dossiers}, ask...)...)
+	s.fails(2, "COLUMN=VALUE", append([]string{"evidence:sample", without, "--where", "owner"}, ask...)...)
+	s.fails(2, "--report and --seed", "evidence:sample", without)
+	torn := s.file("torn.zip", "PK")
+	s.fails(1, "nothing is drawn", append([]string{"evidence:sample", torn, "--key", s.key}, ask...)...)
+
 	// What a program reads of a verdict, and the exit codes.
 	for code, args := range map[int][]string{
 		0: {without, "--key", s.key},

@@ -108,13 +108,13 @@ func (c *reportCheck) title() error {
 }
 
 // expect compares the next row of the CSV with the one computed.
-func (c *reportCheck) expect(seq int64, line []byte) error {
+func (c *reportCheck) expect(r Row) error {
 	c.count++
-	ok, err := c.matches(line)
+	ok, err := c.matches(r.Line)
 	if err != nil || ok {
 		return err
 	}
-	switch found := c.found(); {
+	switch found, seq := c.found(), r.Seq; {
 	case found == seq:
 		return refuse(ReportsGroup, c.path, seq, "the row is not what the entry gives")
 	case found == noSeq, !c.state && found < seq:

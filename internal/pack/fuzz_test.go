@@ -102,7 +102,8 @@ func FuzzRows(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			emit := func(_ int64, line []byte) error {
+			emit := func(r Row) error {
+				line := r.Line
 				if !bytes.HasPrefix(line, []byte("0,")) || line[len(line)-1] != '\n' {
 					t.Fatalf("row %q", line)
 				}

@@ -56,14 +56,16 @@ type Rows struct {
 	report   Report
 	period   Period
 	pointers [][]string
-	rows     map[string]row // state: the newest by id
+	rows     map[string]Row // state: the newest by id
 	size     int            // of the lines in rows
 	buf      []byte         // the last row
 }
 
-type row struct {
-	seq  int64
-	line []byte
+// Row is a line of a report, and what it is of.
+type Row struct {
+	Seq  int64  // of the entry behind it
+	ID   string // state: of the document
+	Line []byte // of the CSV, with its end; of an events report valid until the next row
 }
 
 // NewRows checks the report's definition against the period.
@@ -74,7 +76,7 @@ func NewRows(report Report, period Period) (*Rows, error) {
 		if report.At.Before(period.From.Time) || report.At.After(period.To.Time) {
 			return nil, fault.New(fault.Invalid, "the report's time is outside of the period")
 		}
-		r.rows = map[string]row{}
+		r.rows = map[string]Row{}
 	case report.Type != Events:
 		return nil, fault.New(fault.Invalid, "a report of type %.40q is unknown or incomplete", report.Type)
 	}
@@ -104,7 +106,7 @@ func (r *Rows) Title() []byte {
 }
 
 // Add takes the next entry and calls emit if it makes a row.
-func (r *Rows) Add(e *Entry, emit func(seq int64, line []byte) error) error {
+func (r *Rows) Add(e *Entry, emit func(Row) error) error {
 	if r.report.Type == State {
 		return r.addState(e)
 	}
@@ -116,7 +118,7 @@ func (r *Rows) Add(e *Entry, emit func(seq int64, line []byte) error) error {
 	if err != nil {
 		return err
 	}
-	return emit(e.Header.Seq, line)
+	return emit(Row{Seq: e.Header.Seq, Line: line})
 }
 
 func (r *Rows) addState(e *Entry) error {
@@ -136,7 +138,7 @@ func (r *Rows) addState(e *Entry) error {
 		if c.key.kind != r.report.Kind {
 			continue
 		}
-		r.size -= len(r.rows[c.key.id].line)
+		r.size -= len(r.rows[c.key.id].Line)
 		if c.deleted() {
 			delete(r.rows, c.key.id)
 			continue
@@ -148,15 +150,15 @@ func (r *Rows) addState(e *Entry) error {
 		if r.size += len(line); r.size > maxState {
 			return fault.New(fault.TooLarge, "the report's rows have more than %d MiB together", maxState>>20)
 		}
-		r.rows[c.key.id] = row{e.Header.Seq, bytes.Clone(line)}
+		r.rows[c.key.id] = Row{e.Header.Seq, c.key.id, bytes.Clone(line)}
 	}
 	return nil
 }
 
 // Finish emits the rows of a state report, by id.
-func (r *Rows) Finish(emit func(seq int64, line []byte) error) error {
+func (r *Rows) Finish(emit func(Row) error) error {
 	for _, id := range slices.Sorted(maps.Keys(r.rows)) {
-		if err := emit(r.rows[id].seq, r.rows[id].line); err != nil {
+		if err := emit(r.rows[id]); err != nil {
 			return err
 		}
 	}
@@ -301,7 +303,7 @@ func NewCSV(w io.Writer, report Report, period Period) (*CSV, error) {
 		return nil, err
 	}
 	c := &CSV{rows, bufio.NewWriter(w), report.CSV}
-	return c, c.emit(0, rows.Title())
+	return c, c.emit(Row{Line: rows.Title()})
 }
 
 // Add takes the next of the pack's entries that have a body, in order of seq:
@@ -321,7 +323,7 @@ func (c *CSV) Close() error {
 	return c.out.Flush()
 }
 
-func (c *CSV) emit(_ int64, line []byte) error {
-	_, err := c.out.Write(line)
+func (c *CSV) emit(r Row) error {
+	_, err := c.out.Write(r.Line)
 	return err
 }

@@ -15,7 +15,16 @@ import (
 // pack could not be checked: an option is malformed, reading failed, or the
 // context ended.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Result, error) {
-	v, err := newVerifier(Archive{r, size}, opts)
+	v, err := verify(ctx, Archive{r, size}, opts)
+	if v == nil {
+		return nil, err
+	}
+	return v.result, err
+}
+
+// verify returns no verifier if the pack could not be checked.
+func verify(ctx context.Context, source Archive, opts Options) (*verifier, error) {
+	v, err := newVerifier(source, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -24,12 +33,12 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Resu
 	if errors.As(err, &refusal) {
 		v.result.Verdict = Refused
 		v.result.Checks = append(v.result.Checks, Check{Group: refusal.Check, Details: []string{refusal.Error()}})
-		return v.result, refusal
+		return v, refusal
 	}
 	if err != nil {
 		return nil, err
 	}
-	return v.result, nil
+	return v, nil
 }
 
 // verifier carries one verification. Each group of checks has a file of its own.
