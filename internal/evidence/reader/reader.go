@@ -19,7 +19,7 @@ import (
 	"html/template"
 )
 
-//go:embed noble/*.js verify/*.mjs page/*
+//go:embed noble/*.js verify/*.mjs page/* explore/*
 var files embed.FS
 
 // modules are the script's parts, each after those that it imports. One that
@@ -30,6 +30,7 @@ var modules = []string{
 	"verify/refusal.mjs", "verify/bytes.mjs", "verify/pace.mjs", "verify/json.mjs", "verify/note.mjs", "verify/inflate.mjs", "verify/zip.mjs", "verify/source.mjs",
 	"verify/manifest.mjs", "verify/tree.mjs", "verify/headers.mjs", "verify/documents.mjs", "verify/bodies.mjs", "verify/blobs.mjs", "verify/reports.mjs", "verify/verify.mjs",
 	"page/page.mjs",
+	"explore/draw.mjs", "explore/story.mjs", "explore/words.mjs", "explore/search.mjs", "explore/dom.mjs", "explore/entries.mjs", "explore/samples.mjs", "explore/explore.mjs",
 }
 
 //go:embed page/style.css
@@ -52,11 +53,14 @@ func New() (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	check, err := files.ReadFile("page/check.css")
-	if err != nil {
-		return nil, err
+	style := style
+	for _, path := range []string{"page/check.css", "explore/explore.css"} {
+		more, err := files.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		style += string(more)
 	}
-	style := style + string(check)
 	panel, err := files.ReadFile("page/panel.html")
 	if err != nil {
 		return nil, err
