@@ -16,15 +16,16 @@ type controls struct {
 	About
 	Catalogue  string
 	Reaches    time.Time // up to when the entries tell how it stood
-	Rows       []controlRow
+	Rows       []*controlRow
 	Frameworks []framework
 	Gaps       []gapRow
 	Counts     []wordCount
+	Findings   bool // the pack has that report
 }
 
 type wordCount struct {
-	Word  string
-	Count int
+	Status, Word string
+	Count        int
 }
 
 // controlRow is a control over the period.
@@ -33,35 +34,22 @@ type controlRow struct {
 	History compliance.History
 	Status  string // at the end
 	Bars    []bar
+	Gaps    []int // numbers, of the page's list
 }
 
-// bar is a part of the period's picture, in thousandths of its width.
-type bar struct {
-	X, W   float64
-	Status string
-	Title  string
-}
+// Listed are the first of the control's gaps, for a line; More counts the others.
+func (r controlRow) Listed() []int { return r.Gaps[:min(len(r.Gaps), maxListed)] }
+
+// More counts the gaps that Listed leaves out.
+func (r controlRow) More() int { return len(r.Gaps) - len(r.Listed()) }
+
+const maxListed = 6
 
 // gapRow is a gap with the controls that it is one of.
 type gapRow struct {
+	Number   int // from 1, by when it began
 	Controls []string
 	compliance.Gap
-}
-
-// framework is one with what answers to each of its requirements.
-type framework struct {
-	*compliance.Framework
-	Rows []requirement
-}
-
-type requirement struct {
-	compliance.Requirement
-	Answers []answer
-}
-
-type answer struct {
-	Row    *controlRow
-	Extent string
 }
 
 // words for how a control stands, the worst first.
@@ -107,7 +95,7 @@ func (r controlRow) Share() string {
 
 // controls computes the report from the entries of the period, no later ones.
 func (p *export) controls(a About) (*controls, error) {
-	out := &controls{About: a, Catalogue: p.cfg.Programme.Digest}
+	out := &controls{About: a, Catalogue: p.cfg.Programme.Digest, Findings: p.items.need("findings")}
 	sees := compliance.Sight{}
 	for _, s := range p.scopes {
 		sees[s] = true // the pack holds the bodies
@@ -128,9 +116,10 @@ func (p *export) controls(a About) (*controls, error) {
 			out.Reaches = r.History.To
 		}
 		rows[c.ID] = &r
-		out.Rows = append(out.Rows, r)
+		out.Rows = append(out.Rows, &r)
 	}
 	slices.SortStableFunc(out.Gaps, func(a, b gapRow) int { return a.From.Compare(b.From) })
+	out.number(rows)
 	out.count()
 	out.answer(p.cfg.Programme, rows)
 	return out, nil
@@ -144,29 +133,25 @@ func (c *controls) gaps(control string, list []compliance.Gap, at map[string]int
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(c.Gaps)
-			c.Gaps = append(c.Gaps, gapRow{[]string{control}, g})
+			c.Gaps = append(c.Gaps, gapRow{Controls: []string{control}, Gap: g})
 			continue
 		}
 		c.Gaps[i].Controls = append(c.Gaps[i].Controls, control)
 	}
 }
 
-// Shown are the gaps that fit a page.
-func (c *controls) Shown() []gapRow { return c.Gaps[:min(len(c.Gaps), maxHTMLRows)] }
-
-// draw makes the picture of the period, and the status at its end: unknown where
-// nothing of it is on record yet.
-func (r *controlRow) draw(from, to time.Time) {
-	r.Status = document.StatusUnknown
-	whole := float64(to.Sub(from))
-	for _, i := range r.History.Intervals {
-		r.Bars = append(r.Bars, bar{
-			X: 1000 * float64(i.From.Sub(from)) / whole, W: 1000 * float64(i.To.Sub(i.From)) / whole, Status: i.Status,
-			Title: word(i.Status) + " from " + i.From.UTC().Format(time.RFC3339) + " to " + i.To.UTC().Format(time.RFC3339),
-		})
-		r.Status = i.Status
+// number gives the gaps their numbers, and each control those of its own.
+func (c *controls) number(rows map[string]*controlRow) {
+	for i := range c.Gaps {
+		c.Gaps[i].Number = i + 1
+		for _, id := range c.Gaps[i].Controls {
+			rows[id].Gaps = append(rows[id].Gaps, i+1)
+		}
 	}
 }
+
+// Shown are the gaps that fit a page.
+func (c *controls) Shown() []gapRow { return c.Gaps[:min(len(c.Gaps), maxHTMLRows)] }
 
 func (c *controls) count() {
 	for _, w := range words {
@@ -176,25 +161,7 @@ func (c *controls) count() {
 				n++
 			}
 		}
-		c.Counts = append(c.Counts, wordCount{w.word, n})
-	}
-}
-
-// answer turns the controls' mappings round: what answers to each requirement.
-func (c *controls) answer(p *compliance.Programme, rows map[string]*controlRow) {
-	by := map[string][]answer{}
-	for _, x := range p.Controls {
-		for _, m := range x.Maps {
-			key := m.Framework + " " + m.To
-			by[key] = append(by[key], answer{rows[x.ID], m.Extent})
-		}
-	}
-	for _, f := range p.Frameworks {
-		out := framework{Framework: f}
-		for _, q := range f.Requirements {
-			out.Rows = append(out.Rows, requirement{q, by[f.ID+" "+q.ID]})
-		}
-		c.Frameworks = append(c.Frameworks, out)
+		c.Counts = append(c.Counts, wordCount{w.status, w.word, n})
 	}
 }
 

@@ -18,7 +18,9 @@ import (
 var htmlFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"day": func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") },
+	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") },
+	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") },
+	"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") },
 }).ParseFS(htmlFiles, "html/*.html"))
 
 // About is what every page says of the pack it is in.

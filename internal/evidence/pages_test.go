@@ -120,6 +120,47 @@ func TestItemPages(t *testing.T) {
 	}
 }
 
+// TestControlsPage: what people wrote is text, in the pictures too; a failure of a
+// minute in a month is seen, and lies above the rest.
+func TestControlsPage(t *testing.T) {
+	const evil = `"><script>alert(1)</script>`
+	a, p := somePack(), law()
+	p.Controls[0].Title, p.Frameworks[0].Title, p.Frameworks[0].Requirements[0].Title = evil, evil, evil
+	begin := a.From.AddDate(0, 0, 10)
+	row := &controlRow{Control: p.Controls[0], History: compliance.History{Intervals: []compliance.Interval{
+		{From: a.From, To: begin, Status: document.StatusPass},
+		{From: begin, To: begin.Add(time.Minute), Status: document.StatusFail},
+		{From: begin.Add(time.Minute), To: a.To, Status: document.StatusPass},
+	}}}
+	row.draw(a.From, a.To)
+	last := row.Bars[len(row.Bars)-1]
+	if last.Status != document.StatusFail || last.W != leastBar || last.H() <= row.Bars[0].H() || row.Status != document.StatusPass {
+		t.Errorf("drawn: %+v, %s", row.Bars, row.Status)
+	}
+	gap := compliance.Gap{Check: evil, Name: evil, Status: document.StatusFail, From: begin, To: a.To, Facts: []string{evil}, Seq: 7, EndSeq: 9, Seqs: []int64{5}, Finding: evil, Owner: evil, MendedBy: evil}
+	c := &controls{About: a, Rows: []*controlRow{row}, Findings: true}
+	c.gaps(row.ID, []compliance.Gap{gap}, map[string]int{})
+	c.number(map[string]*controlRow{row.ID: row})
+	c.count()
+	c.answer(p, map[string]*controlRow{row.ID: row})
+	var page bytes.Buffer
+	if err := templates.ExecuteTemplate(&page, "controls.html", c); err != nil {
+		t.Fatal(err)
+	}
+	text := page.String()
+	if strings.Contains(text, "<script") {
+		t.Errorf("what somebody wrote is markup:\n%s", text)
+	}
+	for _, words := range []string{
+		`href="../index.html#seq-7"`, `to <a href="../index.html#seq-9"`, `<tr id="gap-1">`, `href="#gap-1"`, `<tbody id="law-1(a)">`, `class="none">no control answers to it`,
+		"FAILS from 2026-03-12T12:00:00Z to 2026-03-12T12:01:00Z", "passes: 1 control<",
+	} {
+		if !strings.Contains(text, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+}
+
 // TestItemBound: a folder holds a bounded part of a long report, and says so.
 func TestItemBound(t *testing.T) {
 	set := folders(t, law(), "1(b)")
