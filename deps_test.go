@@ -50,6 +50,11 @@ var contracts = []contract{
 		why: "a sample is drawn from the pack alone, by whoever has it",
 	},
 
+	{
+		who: []string{"internal/witness"}, only: []string{"internal/fault", "internal/ledger"},
+		why: "a witness is worth as much as it is independent: it knows logs, not the platform",
+	},
+
 	// The core: what is decided and recorded.
 	{
 		who: []string{"internal/document"}, only: []string{"internal/fault", "internal/pattern"}, noStd: noIO,
@@ -131,7 +136,7 @@ var contracts = []contract{
 		who: []string{"internal/cli"},
 		only: []string{
 			"client", "images", "internal/engine", "internal/evidence/reader", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
-			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise",
+			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise", "internal/witness",
 		},
 		why: "the command line talks to a server through client; besides, it verifies offline and is the door to the processes",
 	},

@@ -63,7 +63,7 @@ func TestHelp(t *testing.T) {
 func TestJSON(t *testing.T) {
 	without := map[string]string{
 		"heroku": "the heroku CLI's", "ledger:checkpoint": "a signed note", "sessions:play": "a recording",
-		"server": "runs", "engine": "runs", "supervise": "runs", "down": "says nothing",
+		"server": "runs", "engine": "runs", "supervise": "runs", "down": "says nothing", "witness": "runs",
 	}
 	for _, c := range commands(t) {
 		_, except := without[c.Name()]
@@ -98,6 +98,9 @@ func TestUsage(t *testing.T) {
 		"--reason and --until are needed":                 "findings:accept x --reason later",
 		"--until is a day such as 2026-04-01":             "findings:accept x --reason later --until soon",
 		"--to is needed":                                  "findings:assign x",
+		"--name is needed":                                "witness:init",
+		"--cert and --key belong together":                "witness --cert cert.pem",
+		"takes 1 argument(s): [LOG-KEY]":                  "witness:trust",
 		"--approvals is 0 or 1":                           "policy --team care --approvals 2",
 		"--emergency is yes or no":                        "policy --team care --emergency maybe",
 		"in an emergency give the --reason":               "releases:approve v3 --app intake --emergency --note fine",
