@@ -69,7 +69,7 @@ func TestControls(t *testing.T) {
 			if row.Status != "pass" || *row.Effectiveness != 290.0/420 || len(row.Gaps) != 2 || row.Gaps[0].EndSeq < 0 {
 				t.Errorf("%+v", row)
 			}
-		case "ledger.witness":
+		case "people.training":
 			if row.Status != "unproven" || row.Effectiveness != nil {
 				t.Errorf("%+v", row)
 			}

@@ -8,7 +8,6 @@
 package evidence
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -38,11 +37,20 @@ type Config struct {
 	Signer       note.Signer
 	Installation *document.Installation
 	Programme    *compliance.Programme
-	Program      string // "strongroom <version>"
+	Outside      Outside // nil: nobody
+	Program      string  // "strongroom <version>"
 	Now          func() time.Time
 	// Tell puts on record how far the checks ran, so that a pack that reaches up to
 	// now can show how the controls stand; nil: they do not run.
 	Tell func(context.Context) error
+}
+
+// Outside are people who see the log's checkpoints elsewhere. What they do not
+// answer in seconds is not in the pack.
+type Outside interface {
+	// Cosign gives the checkpoint with the cosignatures of witnesses, of after a
+	// moment if they can.
+	Cosign(ctx context.Context, c ledger.Checkpoint, signed []byte, after time.Time) []byte
 }
 
 // Exporter makes packs.
@@ -86,11 +94,14 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	if _, err := x.cfg.Kernel.Execute(ctx, cmd, by); err != nil {
 		return err
 	}
-	_, signed, err := x.cfg.Checkpoints.Sign(ctx)
+	checkpoint, signed, err := x.cfg.Checkpoints.Sign(ctx)
 	if err != nil {
 		return err
 	}
-	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, since: since, items: items}
+	if x.cfg.Outside != nil {
+		signed = x.cfg.Outside.Cosign(ctx, checkpoint, signed, cmd.Pack.To)
+	}
+	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, checkpoint: checkpoint, since: since, items: items}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -160,11 +171,7 @@ type export struct {
 
 // plan finds what the pack must hold.
 func (p *export) plan() error {
-	text, _, _ := bytes.Cut(p.signed, []byte("\n\n"))
 	var err error
-	if p.checkpoint, err = ledger.ParseCheckpoint(string(text) + "\n"); err != nil {
-		return err
-	}
 	p.period = pack.Period{From: pack.Time{Time: p.pack.From}, To: pack.Time{Time: p.pack.To}}
 	if p.first, err = p.cfg.Store.SizeAt(p.ctx, p.pack.From); err != nil {
 		return err

@@ -31,7 +31,7 @@ func (p *parts) reach() builtin.Reach {
 			Engine: p.driver, Store: p.store, Clock: host.KernelClock, Listeners: host.KernelListeners,
 			Declared: append([]string{p.cfg.API, p.cfg.Rendezvous, p.cfg.Bastion, p.cfg.EdgeHTTPS, p.cfg.EdgeHTTP}, p.cfg.Listeners...),
 		},
-		Record: record.Means{Store: p.store, Checkpoints: p.checkpoints, Now: time.Now},
+		Record: record.Means{Store: p.store, Checkpoints: p.checkpoints, Outside: p.outside, Now: time.Now},
 	}
 }
 

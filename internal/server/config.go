@@ -13,6 +13,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -68,6 +69,9 @@ type Config struct {
 	// Catalogue is a directory of the operator's own controls and frameworks, in
 	// its folders controls and frameworks; "" = none.
 	Catalogue string `json:"catalogue"`
+	// Witnesses are asked to cosign the ledger's checkpoints. They are of use on
+	// machines that this installation's operators do not administer.
+	Witnesses []outside.Witness `json:"witnesses"`
 	// Help is the address of a page on which an installation's people read what
 	// errors mean and whom to ask, with an anchor for each id ("forbidden");
 	// the API's errors and the heroku CLI show it. "" = errors have no url.
@@ -226,10 +230,11 @@ func (c *Config) checkListeners() error {
 
 // Paths of an installation.
 
-func (c *Config) ledgerPath() string { return filepath.Join(c.Data, "server", "ledger.db") }
-func (c *Config) anchorPath() string { return filepath.Join(c.Data, "anchor", "checkpoint") }
-func (c *Config) logKeyPath() string { return filepath.Join(c.Data, "secrets", "log.key") }
-func (c *Config) saltPath() string   { return filepath.Join(c.Data, "secrets", "master.salt") }
+func (c *Config) ledgerPath() string  { return filepath.Join(c.Data, "server", "ledger.db") }
+func (c *Config) anchorPath() string  { return filepath.Join(c.Data, "anchor", "checkpoint") }
+func (c *Config) outsidePath() string { return filepath.Join(c.Data, "anchor", "outside") }
+func (c *Config) logKeyPath() string  { return filepath.Join(c.Data, "secrets", "log.key") }
+func (c *Config) saltPath() string    { return filepath.Join(c.Data, "secrets", "master.salt") }
 func (c *Config) buildKeyPath() string {
 	return filepath.Join(c.Data, "secrets", "build.key")
 }

@@ -105,7 +105,7 @@ type packDesk struct{ exporter *evidence.Exporter }
 func newEvidence(p *parts) packDesk {
 	return packDesk{evidence.New(evidence.Config{
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Signer: p.noteSigner,
-		Installation: p.installation, Programme: p.programme, Program: "strongroom " + p.cfg.Version, Now: time.Now, Tell: p.checks.Tell,
+		Installation: p.installation, Programme: p.programme, Outside: p.outside, Program: "strongroom " + p.cfg.Version, Now: time.Now, Tell: p.checks.Tell,
 	})}
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/strongroom/strongroom/internal/gateway"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/operation"
+	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/probe"
 	"github.com/strongroom/strongroom/internal/reconcile"
 	"github.com/strongroom/strongroom/internal/recording"
@@ -61,6 +62,7 @@ type parts struct {
 	loop         *reconcile.Loop
 	deploys      *deploys
 	prober       *probe.Prober
+	outside      *outside.Observers
 	programme    *compliance.Programme
 	checks       *compliance.Engine
 	noteSigner   note.Signer
@@ -185,6 +187,11 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 	p.prober = probe.New(probe.Config{
 		Store: p.store, Kernel: p.kernel, Driver: p.driver, Builds: buildSpaceID(p.installation.ID), Log: p.log, Now: time.Now,
 	})
+	if p.outside, err = outside.New(outside.Config{
+		Store: p.store, Checkpoints: p.checkpoints, Kernel: p.kernel, Witnesses: p.cfg.Witnesses, Dir: p.cfg.outsidePath(), Log: p.log, Now: time.Now,
+	}); err != nil {
+		return err
+	}
 	if p.programme, err = newProgramme(p.reach(), p.cfg.Catalogue); err != nil {
 		return err
 	}
@@ -255,6 +262,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		g.Go(func() error { return p.deploys.run(gctx) })
 		g.Go(func() error { return p.prober.Run(gctx) })
 		g.Go(func() error { return p.checks.Run(gctx) })
+		g.Go(func() error { return p.outside.Run(gctx) })
 		g.Go(func() error { return p.answer(gctx) })
 		g.Go(func() error { return serveHTTP(gctx, handler, tlsConfig, l) })
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))

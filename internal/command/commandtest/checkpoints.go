@@ -24,6 +24,7 @@ func (w *World) Checkpoints(anchor string) (*control.Checkpoints, note.Verifier)
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	w.LogKey = vkey
 	verifier, err := note.NewVerifier(vkey)
 	if err != nil {
 		w.T.Fatal(err)

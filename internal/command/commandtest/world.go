@@ -55,6 +55,8 @@ type World struct {
 	// IDs are what is in the world, by names such as app:clinic, release:1,
 	// addon, session:closed.
 	IDs map[string]string
+	// LogKey is the verifier key of the world's log, once it has Checkpoints.
+	LogKey string
 
 	mu  sync.Mutex
 	now time.Time // zero: the wall clock

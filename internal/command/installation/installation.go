@@ -67,7 +67,10 @@ type RecordBuildKey struct{ PEM string }
 func (*RecordBuildKey) Action() string { return "installation.buildkey" }
 
 // Aim is the installation.
-func (c *RecordBuildKey) Aim(v store.View) (control.Aim, error) {
+func (*RecordBuildKey) Aim(v store.View) (control.Aim, error) { return whole(v) }
+
+// whole aims the platform at the installation.
+func whole(v store.View) (control.Aim, error) {
 	i, err := store.One[*document.Installation](v, "all", "")
 	if err != nil {
 		return control.Aim{}, err
@@ -114,5 +117,28 @@ func (c *RecordImage) Decide(v store.View, _ control.By, _ time.Time, d *control
 		img.Base = old[0].Base
 	}
 	d.Put(&img)
+	return nil
+}
+
+// RecordWitnessed records the newest checkpoint that witnesses cosigned.
+type RecordWitnessed struct {
+	Checkpoint string // the signed note, with the cosignatures
+}
+
+// Action is log.witnessed.
+func (*RecordWitnessed) Action() string { return "log.witnessed" }
+
+// Aim is the installation's log.
+func (*RecordWitnessed) Aim(v store.View) (control.Aim, error) { return whole(v) }
+
+// maxWitnessed bounds the note: dozens of cosignatures.
+const maxWitnessed = 16 << 10
+
+// Decide keeps the note whole, in the entry itself: nothing is state about it.
+func (c *RecordWitnessed) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	if c.Checkpoint == "" || len(c.Checkpoint) > maxWitnessed {
+		return fault.New(fault.Invalid, "A cosigned checkpoint has 1 to %d bytes.", maxWitnessed)
+	}
+	d.Checkpoint = c.Checkpoint
 	return nil
 }

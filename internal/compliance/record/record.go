@@ -11,6 +11,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/control"
+	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -18,13 +19,14 @@ import (
 type Means struct {
 	Store       store.Store
 	Checkpoints *control.Checkpoints
+	Outside     *outside.Observers
 	Now         func() time.Time
 }
 
 // All lists the checks, one a file. Those that read the whole ledger come last:
 // nobody else shall wait for them when the program starts.
 func All(m Means) []*compliance.Check {
-	return []*compliance.Check{checkpointFresh(m), failedLogins(m), retention(m), ledgerWhole(m)}
+	return []*compliance.Check{checkpointFresh(m), witnessed(m), failedLogins(m), retention(m), ledgerWhole(m)}
 }
 
 // whole makes a result one of the ledger as a whole.

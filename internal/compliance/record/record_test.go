@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"database/sql"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,9 @@ import (
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/witness/witnesstest"
 )
 
 // lab is a world whose head is signed when the test says so.
@@ -25,13 +28,23 @@ type lab struct {
 	means  record.Means
 	anchor string
 	kept   []byte // the body that was taken away
+
+	witness *witnesstest.Machine
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{World: commandtest.New(t, commandtest.Noon), anchor: filepath.Join(t.TempDir(), "anchor")}
 	signed, _ := l.Checkpoints(filepath.Join(l.anchor, "checkpoint"))
-	l.means = record.Means{Store: l.Store, Checkpoints: signed, Now: l.Now}
+	l.witness = witnesstest.New(t, "witness.example.org", l.LogKey)
+	observers, err := outside.New(outside.Config{
+		Store: l.Store, Checkpoints: signed, Kernel: l.Kernel, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Now: l.Now,
+		Witnesses: []outside.Witness{{URL: l.witness.URL, Key: l.witness.Key}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.means = record.Means{Store: l.Store, Checkpoints: signed, Outside: observers, Now: l.Now}
 	if err := os.Mkdir(l.anchor, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +57,12 @@ func newLab(t *testing.T) *lab {
 func (l *lab) sign() error {
 	_, _, err := l.means.Checkpoints.Sign(l.T.Context())
 	return err
+}
+
+// ask shows the newest checkpoint to the witness.
+func (l *lab) ask() {
+	newest, signed := l.means.Checkpoints.Newest()
+	l.means.Outside.Cosign(l.T.Context(), newest, signed, time.Time{})
 }
 
 // behind is somebody who writes to the database behind the platform's back.
@@ -108,6 +127,25 @@ var mutations = []struct {
 				l.T.Fatal(err)
 			}
 		},
+	},
+	{
+		check: "record.witnessed", tells: "does not answer.\nIt cosigned ",
+		breaks: func(l *lab) {
+			l.witness.Away.Store(true)
+			l.ask()
+			l.Pass(15 * time.Minute)
+			l.expect("record.witnessed", document.StatusPass, "") // it may be slow
+			l.Pass(time.Second)
+		},
+		mends: func(l *lab) {
+			l.witness.Away.Store(false)
+			l.ask()
+		},
+	},
+	{
+		check: "record.witnessed", tells: "It refuses: it answers with status 404: this witness does not know that log.",
+		breaks: func(l *lab) { l.witness.Forget(); l.ask() },
+		mends:  func(l *lab) { l.witness.Trust(l.LogKey); l.ask() },
 	},
 	{
 		check: "state.ledger-whole", tells: "the ledger is damaged at entry 7",
@@ -184,6 +222,16 @@ func (l *lab) expect(check, status, tells string) {
 		return
 	}
 	l.T.Errorf("there is no check %s", check)
+}
+
+// TestNoWitness: that nobody sees the ledger is no reason to look green.
+func TestNoWitness(t *testing.T) {
+	l := newLab(t)
+	var err error
+	if l.means.Outside, err = outside.New(outside.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("record.witnessed", document.StatusFail, "name no witness")
 }
 
 // TestSeconds: what just happened may wait for its checkpoint.
