@@ -51,13 +51,17 @@ var contracts = []contract{
 	},
 
 	{
+		who: []string{"internal/timestamp"}, only: []string{"internal/fault"}, noStd: noIO,
+		why: "it takes strangers' bytes apart, and needs nothing for it",
+	},
+	{
 		who: []string{"internal/witness"}, only: []string{"internal/fault", "internal/ledger"},
 		why: "a witness is worth as much as it is independent: it knows logs, not the platform",
 	},
 
 	{
 		who:  []string{"internal/outside"},
-		only: []string{"internal/command/installation", "internal/control", "internal/fault", "internal/ledger", "internal/store", "internal/witness"},
+		only: []string{"internal/command/installation", "internal/control", "internal/fault", "internal/ledger", "internal/store", "internal/timestamp", "internal/witness"},
 		why:  "what it shows to people outside are checkpoints, in which nothing of anybody is",
 	},
 
@@ -142,7 +146,7 @@ var contracts = []contract{
 		who: []string{"internal/cli"},
 		only: []string{
 			"client", "images", "internal/engine", "internal/evidence/reader", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
-			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise", "internal/witness",
+			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise", "internal/witness", "internal/timestamp",
 		},
 		why: "the command line talks to a server through client; besides, it verifies offline and is the door to the processes",
 	},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/timestamp/timestamptest"
 )
 
 // TestSince takes the auditor's way: keep a checkpoint, later have a pack
@@ -92,4 +94,27 @@ func TestSince(t *testing.T) {
 			t.Errorf("the refusal: %v", verdict.Refusal)
 		}
 	}
+}
+
+// TestTimestamp: the checkpoint of a pack is stamped by the authority that the
+// settings name, and the stamp is verified by the certificate that is given.
+func TestTimestamp(t *testing.T) {
+	begun := time.Now()
+	a, other := timestamptest.New(t), timestamptest.New(t)
+	s := newSite(t, map[string]any{"timestamps": map[string]string{"url": a.URL, "ca_file": a.CA, "every": "1h"}})
+	s.space("care", "clinic")
+	dir := t.TempDir()
+	with, without := filepath.Join(dir, "with.zip"), filepath.Join(dir, "without.zip")
+	from := rfc3339(begun.Add(-time.Hour))
+	s.ok("evidence:export", "--space", "clinic", "--from", from, "--out", with)
+	a.Away.Store(true)
+	s.ok("evidence:export", "--space", "clinic", "--from", from, "--out", without)
+	if out := s.ok("evidence:verify", with, "--key", s.key, "--tsa", a.CA); !strings.Contains(out, "timestamped by Test TSA at 20") {
+		t.Errorf("with a stamp:\n%s", out)
+	}
+	s.ok("evidence:verify", with, "--key", s.key)
+	s.ok("evidence:verify", without, "--key", s.key)
+	s.fails(1, "not timestamped", "evidence:verify", without, "--key", s.key, "--tsa", a.CA)
+	s.fails(1, "not of an authority that is trusted here", "evidence:verify", with, "--key", s.key, "--tsa", other.CA)
+	s.fails(1, "no certificate, in PEM", "evidence:verify", with, "--key", s.key, "--tsa", s.key)
 }

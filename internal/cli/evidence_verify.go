@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/pack"
+	"github.com/strongroom/strongroom/internal/timestamp"
 )
 
 type evidenceVerify struct {
 	output
-	pack, key, since, previous string
-	witnesses                  []string
-	quorum                     int
+	pack, key, since, previous, tsa string
+	witnesses                       []string
+	quorum                          int
 }
 
 func newEvidenceVerify(s streams) *cobra.Command {
@@ -29,6 +32,7 @@ Nothing is fetched and nothing is sent.
 Exit codes: 0 VERIFIED; 1 REFUSED, with the check, the file and the entry at
 fault; 3 CONSISTENT, ORIGIN NOT CHECKED: no key was given.`,
 		Example: `  strongroom evidence:verify pack.zip --key log.vkey
+  strongroom evidence:verify pack.zip --key log.vkey --witness witness.vkey --tsa tsa-ca.pem
   strongroom evidence:verify q2.zip --key log.vkey --previous q1.zip`,
 		Args: exactly("PACK"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -40,6 +44,7 @@ fault; 3 CONSISTENT, ORIGIN NOT CHECKED: no key was given.`,
 	f.StringVar(&o.key, "key", "", "the log's verifier key, or a file that holds it")
 	f.StringArrayVar(&o.witnesses, "witness", nil, "a witness's verifier key, or a file that holds it (repeatable)")
 	f.IntVar(&o.quorum, "quorum", 0, "how many of the witnesses must have cosigned (default all)")
+	f.StringVar(&o.tsa, "tsa", "", "file of the certificates (PEM) by which time stamps are trusted: the pack must have one")
 	f.StringVar(&o.since, "since", "", "file of an older checkpoint that the pack must extend")
 	f.StringVar(&o.previous, "previous", "", "the pack of the period before, to prove the opening state")
 	o.flag(c)
@@ -58,6 +63,11 @@ func (o *evidenceVerify) run(c *cobra.Command) error {
 			return err
 		}
 		opts.Witnesses = append(opts.Witnesses, key)
+	}
+	if o.tsa != "" {
+		if opts.Stamp, err = stampsBy(o.tsa); err != nil {
+			return err
+		}
 	}
 	if o.since != "" {
 		if opts.Since, err = os.ReadFile(o.since); err != nil {
@@ -100,6 +110,22 @@ func openSized(path string) (*os.File, int64, error) {
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return f, info.Size(), nil
+}
+
+// stampsBy verifies time stamps by the certificates in a file.
+func stampsBy(file string) (func(token, text []byte) (time.Time, string, error), error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := timestamp.Roots(pem)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: %s", file, fault.Message(err))
+	}
+	return func(token, text []byte) (time.Time, string, error) {
+		s, err := timestamp.Verify(token, text, roots)
+		return s.At, s.By, err
+	}, nil
 }
 
 // keyOrFile reads a key from a file if it is none itself.

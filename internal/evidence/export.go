@@ -51,6 +51,9 @@ type Outside interface {
 	// Cosign gives the checkpoint with the cosignatures of witnesses, of after a
 	// moment if they can.
 	Cosign(ctx context.Context, c ledger.Checkpoint, signed []byte, after time.Time) []byte
+	// Stamp gives a time stamp of the checkpoint, of after a moment if it can;
+	// nil: none.
+	Stamp(ctx context.Context, c ledger.Checkpoint, after time.Time) []byte
 }
 
 // Exporter makes packs.
@@ -98,10 +101,12 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 	if err != nil {
 		return err
 	}
+	var stamp []byte
 	if x.cfg.Outside != nil {
+		stamp = x.cfg.Outside.Stamp(ctx, checkpoint, cmd.Pack.To)
 		signed = x.cfg.Outside.Cosign(ctx, checkpoint, signed, cmd.Pack.To)
 	}
-	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, checkpoint: checkpoint, since: since, items: items}
+	p := &export{Exporter: x, ctx: ctx, request: q, pack: cmd.Pack, signed: signed, checkpoint: checkpoint, stamp: stamp, since: since, items: items}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -156,6 +161,7 @@ type export struct {
 	pack       *document.Pack
 	space      *document.Space
 	signed     []byte
+	stamp      []byte // of the checkpoint's time, nil: none
 	checkpoint ledger.Checkpoint
 	since      *ledger.Checkpoint // that the pack shall extend, or nil
 	period     pack.Period

@@ -20,6 +20,11 @@ func (p *export) write(out io.Writer) (digest string, err error) {
 	if err := w.AddCheckpoint(p.signed); err != nil {
 		return "", err
 	}
+	if p.stamp != nil {
+		if err := w.AddStamp(p.stamp); err != nil {
+			return "", err
+		}
+	}
 	if err := w.AddKeys(p.cfg.Installation.LogKey); err != nil {
 		return "", err
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Checkpoints *control.Checkpoints
 	Kernel      *control.Kernel // records that checkpoints were cosigned
 	Witnesses   []Witness
+	Timestamps  Timestamps
 	// Dir is where answers are kept; it is made when there is something to keep.
 	Dir string
 	// Every is the least time between two questions to a witness; default 30 s.
@@ -45,6 +46,7 @@ type Config struct {
 type Observers struct {
 	cfg       Config
 	witnesses []*reporter
+	stamper   *stamper // nil: there is no time-stamp authority
 }
 
 // New reads what was answered before, and asks nobody yet.
@@ -68,7 +70,9 @@ func New(cfg Config) (*Observers, error) {
 		names[r.name] = true
 		o.witnesses = append(o.witnesses, r)
 	}
-	return o, nil
+	var err error
+	o.stamper, err = newStamper(&o.cfg)
+	return o, err
 }
 
 // Run asks until ctx ends.
@@ -79,6 +83,9 @@ func (o *Observers) Run(ctx context.Context) error {
 	}
 	if len(o.witnesses) > 0 {
 		g.Go(func() error { o.record(ctx); return nil })
+	}
+	if o.stamper != nil {
+		g.Go(func() error { o.stamper.run(ctx); return nil })
 	}
 	return g.Wait()
 }

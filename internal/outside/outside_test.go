@@ -3,12 +3,14 @@ package outside_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,8 @@ import (
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/store"
+	"github.com/strongroom/strongroom/internal/timestamp"
+	"github.com/strongroom/strongroom/internal/timestamp/timestamptest"
 	"github.com/strongroom/strongroom/internal/witness/witnesstest"
 )
 
@@ -217,6 +221,86 @@ func TestForgetful(t *testing.T) {
 	renewed := outside.Witness{Name: "one", URL: fresh.URL, Key: fresh.Key}
 	m = fresh
 	ask(l.observers(renewed))
+}
+
+// TestStamps: checkpoints are stamped as often as the settings say, what was
+// stamped is kept with its checkpoint, and what does not verify does not count.
+func TestStamps(t *testing.T) {
+	l := newLab(t)
+	a, other := timestamptest.New(t), timestamptest.New(t)
+	open := func(set outside.Timestamps) *outside.Observers {
+		t.Helper()
+		o, err := outside.New(outside.Config{
+			Store: l.Store, Checkpoints: l.signed, Kernel: l.Kernel, Timestamps: set, Dir: l.dir, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	standing := func(o *outside.Observers) outside.Stamped {
+		t.Helper()
+		s, err := o.Stamped(t.Context())
+		if err != nil || s == nil {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		return *s
+	}
+	// Another authority answers at the address.
+	if s := standing(open(outside.Timestamps{URL: other.URL, CAFile: a.CA})); !s.Stamp.At.IsZero() || !strings.Contains(s.Refusal, "not of an authority that is trusted") {
+		t.Errorf("%+v", s)
+	}
+	o := open(outside.Timestamps{URL: a.URL, CAFile: a.CA, Every: "1s"})
+	stop := l.run(o)
+	first, _ := l.signed.Newest()
+	l.await("the first checkpoint is stamped", func() bool { return standing(o).Size == first.Size })
+	second, _ := l.grow()
+	l.await("the second checkpoint is stamped", func() bool { return standing(o).Size == second.Size })
+	stop()
+
+	pem, err := os.ReadFile(a.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := timestamp.Roots(pem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []ledger.Checkpoint{first, second} {
+		path := filepath.Join(l.dir, "timestamps", strconv.FormatInt(c.Size, 10))
+		token, err1 := os.ReadFile(path + ".tst")
+		text, err2 := os.ReadFile(path + ".checkpoint")
+		if s, err := timestamp.Verify(token, []byte(c.Marshal()), roots); errors.Join(err1, err2, err) != nil || string(text) != c.Marshal() || s.By != "Test TSA" {
+			t.Errorf("what was kept of %d: %+v, %v, %v, %v", c.Size, s, err, err1, err2)
+		}
+	}
+	// After a restart the newest stamp is known without asking.
+	a.Away.Store(true)
+	o = open(outside.Timestamps{URL: a.URL, CAFile: a.CA})
+	if s := standing(o); s.Size != second.Size || s.Refusal != "" || s.Every != time.Hour {
+		t.Errorf("after a restart: %+v", s)
+	}
+	if token := o.Stamp(t.Context(), second, time.Now()); token != nil {
+		t.Error("stamped by nobody")
+	}
+	a.Away.Store(false)
+	began := time.Now()
+	token := o.Stamp(t.Context(), second, began)
+	if s, err := timestamp.Verify(token, []byte(second.Marshal()), roots); err != nil || s.At.Before(began) {
+		t.Errorf("for an export: %+v, %v", s, err)
+	}
+
+	for says, set := range map[string]outside.Timestamps{
+		"timestamps.url":     {URL: "tsa", CAFile: a.CA},
+		"timestamps.ca_file": {URL: a.URL},
+		"no certificate":     {URL: a.URL, CAFile: filepath.Join(filepath.Dir(a.CA), "config")},
+		"timestamps.every":   {URL: a.URL, CAFile: a.CA, Every: "0s"},
+		"\"often\"":          {URL: a.URL, CAFile: a.CA, Every: "often"},
+	} {
+		if _, err := outside.New(outside.Config{Timestamps: set}); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v, want %q", set, err, says)
+		}
+	}
 }
 
 func TestConfig(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 	indexPath       = "index.html"
 	reportsPath     = "reports/index.json"
 	blobsPrefix     = "blobs/"
+	stampPath       = "timestamps/checkpoint.tst"
 )
 
 // maxManifest bounds manifest.json, and with it the number of files.

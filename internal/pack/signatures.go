@@ -3,6 +3,7 @@ package pack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -69,10 +70,40 @@ func (v *verifier) signatures(context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.passed(SignatureGroup, append([]string{
+	stamped, err := v.stamped(n.Text)
+	if err != nil {
+		return err
+	}
+	v.passed(SignatureGroup, slices.Concat([]string{
 		fmt.Sprintf("checkpoint over %d entries of %s", v.checkpoint.Size, v.checkpoint.Origin),
-	}, witnessed...)...)
+	}, witnessed, stamped)...)
 	return nil
+}
+
+// maxStamp bounds a time stamp.
+const maxStamp = 64 << 10
+
+// stamped looks at the time stamp, if the caller knows whom to trust for it. The
+// format does not speak of it: to others it is a file like those of reports.
+func (v *verifier) stamped(text string) ([]string, error) {
+	if v.opts.Stamp == nil {
+		return nil, nil
+	}
+	if v.zip.members[stampPath] == nil {
+		return nil, refuse(SignatureGroup, stampPath, noSeq, "not timestamped")
+	}
+	token, err := v.readFile(stampPath, maxStamp)
+	if err != nil {
+		return nil, err
+	}
+	at, by, err := v.opts.Stamp(token, []byte(text))
+	if err != nil {
+		return nil, because(SignatureGroup, stampPath, noSeq, err)
+	}
+	if at.Before(v.manifest.Period.To.Time) {
+		return nil, refuse(SignatureGroup, stampPath, noSeq, "not timestamped after the period: only at %s", ledger.FormatTime(at))
+	}
+	return []string{fmt.Sprintf("timestamped by %s at %s", by, ledger.FormatTime(at))}, nil
 }
 
 // openCheckpoint requires the log key's signature, with or without others.

@@ -3,6 +3,7 @@ package pack
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
 )
@@ -14,7 +15,11 @@ type Options struct {
 	Witnesses []string // verifier keys of witnesses, type 0x04
 	Quorum    int      // how many of the witnesses must have cosigned; 0: all
 	Since     []byte   // an older checkpoint of the log that the pack must extend; nil: none
-	Previous  *Archive // the pack of the period before, to prove the opening state; nil: none
+	// Stamp verifies a time stamp over the checkpoint's text, by authorities that
+	// the caller trusts, and tells when and by whom it was made; then the pack
+	// must have one. Nil: the pack's is not looked at.
+	Stamp    func(token, text []byte) (at time.Time, by string, err error)
+	Previous *Archive // the pack of the period before, to prove the opening state; nil: none
 }
 
 // Archive is a pack that can be read at any place.

@@ -93,6 +93,9 @@ func (w *Writer) AddJSON(path string, v any) error {
 // AddCheckpoint adds the checkpoint, a signed note, that all is proved against.
 func (w *Writer) AddCheckpoint(signed []byte) error { return w.AddBytes(checkpointPath, signed) }
 
+// AddStamp adds a time stamp of the checkpoint's text: a token of RFC 3161.
+func (w *Writer) AddStamp(token []byte) error { return w.AddBytes(stampPath, token) }
+
 // AddKeys adds the log's verifier keys, for information.
 func (w *Writer) AddKeys(vkeys ...string) error {
 	keys := []Key{}

@@ -72,6 +72,8 @@ type Config struct {
 	// Witnesses are asked to cosign the ledger's checkpoints. They are of use on
 	// machines that this installation's operators do not administer.
 	Witnesses []outside.Witness `json:"witnesses"`
+	// Timestamps is a time-stamp authority that stamps checkpoints.
+	Timestamps outside.Timestamps `json:"timestamps"`
 	// Help is the address of a page on which an installation's people read what
 	// errors mean and whom to ask, with an anchor for each id ("forbidden");
 	// the API's errors and the heroku CLI show it. "" = errors have no url.

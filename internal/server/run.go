@@ -188,7 +188,7 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		Store: p.store, Kernel: p.kernel, Driver: p.driver, Builds: buildSpaceID(p.installation.ID), Log: p.log, Now: time.Now,
 	})
 	if p.outside, err = outside.New(outside.Config{
-		Store: p.store, Checkpoints: p.checkpoints, Kernel: p.kernel, Witnesses: p.cfg.Witnesses, Dir: p.cfg.outsidePath(), Log: p.log, Now: time.Now,
+		Store: p.store, Checkpoints: p.checkpoints, Kernel: p.kernel, Witnesses: p.cfg.Witnesses, Timestamps: p.cfg.Timestamps, Dir: p.cfg.outsidePath(), Log: p.log, Now: time.Now,
 	}); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type Means struct {
 // All lists the checks, one a file. Those that read the whole ledger come last:
 // nobody else shall wait for them when the program starts.
 func All(m Means) []*compliance.Check {
-	return []*compliance.Check{checkpointFresh(m), witnessed(m), failedLogins(m), retention(m), ledgerWhole(m)}
+	return []*compliance.Check{checkpointFresh(m), witnessed(m), timestamped(m), failedLogins(m), retention(m), ledgerWhole(m)}
 }
 
 // whole makes a result one of the ledger as a whole.

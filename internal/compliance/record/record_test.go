@@ -19,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/outside"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/timestamp/timestamptest"
 	"github.com/strongroom/strongroom/internal/witness/witnesstest"
 )
 
@@ -30,6 +31,7 @@ type lab struct {
 	kept   []byte // the body that was taken away
 
 	witness *witnesstest.Machine
+	stamps  *timestamptest.Authority
 }
 
 func newLab(t *testing.T) *lab {
@@ -37,9 +39,11 @@ func newLab(t *testing.T) *lab {
 	l := &lab{World: commandtest.New(t, commandtest.Noon), anchor: filepath.Join(t.TempDir(), "anchor")}
 	signed, _ := l.Checkpoints(filepath.Join(l.anchor, "checkpoint"))
 	l.witness = witnesstest.New(t, "witness.example.org", l.LogKey)
+	l.stamps = timestamptest.New(t)
 	observers, err := outside.New(outside.Config{
 		Store: l.Store, Checkpoints: signed, Kernel: l.Kernel, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Now: l.Now,
-		Witnesses: []outside.Witness{{URL: l.witness.URL, Key: l.witness.Key}},
+		Witnesses:  []outside.Witness{{URL: l.witness.URL, Key: l.witness.Key}},
+		Timestamps: outside.Timestamps{URL: l.stamps.URL, CAFile: l.stamps.CA},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,10 +63,11 @@ func (l *lab) sign() error {
 	return err
 }
 
-// ask shows the newest checkpoint to the witness.
+// ask shows the newest checkpoint to those outside.
 func (l *lab) ask() {
 	newest, signed := l.means.Checkpoints.Newest()
 	l.means.Outside.Cosign(l.T.Context(), newest, signed, time.Time{})
+	l.means.Outside.Stamp(l.T.Context(), newest, time.Time{})
 }
 
 // behind is somebody who writes to the database behind the platform's back.
@@ -148,6 +153,22 @@ var mutations = []struct {
 		mends:  func(l *lab) { l.witness.Trust(l.LogKey); l.ask() },
 	},
 	{
+		check: "record.timestamped", tells: "does not answer.\nTest TSA stamped ",
+		breaks: func(l *lab) {
+			// The authority's clock is the wall's.
+			l.Set(time.Now().Add(119 * time.Minute))
+			l.stamps.Away.Store(true)
+			l.ask()
+			l.expect("record.timestamped", document.StatusPass, "") // it has time
+			l.Pass(2 * time.Minute)
+		},
+		mends: func(l *lab) {
+			l.stamps.Away.Store(false)
+			l.Set(time.Now())
+			l.ask()
+		},
+	},
+	{
 		check: "state.ledger-whole", tells: "the ledger is damaged at entry 7",
 		breaks: func(l *lab) {
 			l.behind(`UPDATE entries SET body = replace(body, 'ok', 'no') WHERE seq = 7`)
@@ -231,7 +252,16 @@ func TestNoWitness(t *testing.T) {
 	if l.means.Outside, err = outside.New(outside.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	l.expect("record.witnessed", document.StatusFail, "name no witness")
+	l.expect("record.witnessed", document.StatusFail, "neither a witness nor")
+	l.expect("record.timestamped", document.StatusNotApplicable, "name no time-stamp authority")
+	if l.means.Outside, err = outside.New(outside.Config{
+		Checkpoints: l.means.Checkpoints, Timestamps: outside.Timestamps{URL: l.stamps.URL, CAFile: l.stamps.CA},
+		Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Now: l.Now,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("record.witnessed", document.StatusNotApplicable, "but a time-stamp authority")
+	l.expect("record.timestamped", document.StatusPass, "Test TSA stamped")
 }
 
 // TestSeconds: what just happened may wait for its checkpoint.

@@ -24,7 +24,7 @@ func witnessed(m Means) *compliance.Check {
 				return nil, err
 			}
 			if len(list) == 0 {
-				return whole(compliance.Fail("The settings name no witness: nobody outside of this host remembers what the ledger was.")), nil
+				return m.unwitnessed(ctx)
 			}
 			var out []compliance.Result
 			for _, w := range list {
@@ -33,6 +33,19 @@ func witnessed(m Means) *compliance.Check {
 			return out, nil
 		},
 	}
+}
+
+// unwitnessed: a time-stamp authority is somebody outside as well, though it
+// remembers nothing. With neither, nobody is.
+func (m Means) unwitnessed(ctx context.Context) ([]compliance.Result, error) {
+	stamped, err := m.Outside.Stamped(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case stamped != nil:
+		return whole(compliance.NotApplicable("The settings name no witness, but a time-stamp authority.")), nil
+	}
+	return whole(compliance.Fail("The settings name neither a witness nor a time-stamp authority: nobody outside of this host knows what the ledger was.")), nil
 }
 
 // seen judges what one witness said last.
