@@ -12,6 +12,8 @@ import (
 	"encoding/asn1"
 	"math/big"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,7 @@ func TestStamp(t *testing.T) {
 	if again, err := timestamp.Verify(token, content, roots(t, a)); err != nil || again != s {
 		t.Errorf("%+v, %v", again, err)
 	}
+	openssl(t, a, token)
 
 	other := timestamptest.New(t)
 	refused := func(name, says string, err error) {
@@ -94,6 +97,22 @@ func TestStamp(t *testing.T) {
 		if got, err := timestamp.Verify(bad, content, roots(t, a)); err == nil && got != s {
 			t.Errorf("with byte %d altered it says %+v", i, got)
 		}
+	}
+}
+
+// openssl verifies a token as the how-to tells people to.
+func openssl(t *testing.T, a *timestamptest.Authority, token []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{"token": token, "text": content} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := exec.CommandContext(t.Context(), "openssl", "ts", "-verify", "-token_in", "-in", "token", "-data", "text", "-CAfile", a.CA)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("openssl: %v\n%s", err, out)
 	}
 }
 
