@@ -125,8 +125,12 @@ func (o *evidenceSample) print(p *pack.Pack, s *sample.Sample) {
 	if len(s.Items) == 0 {
 		return
 	}
+	var titles []string
+	for _, title := range s.Head[1:min(len(s.Head), 5)] {
+		titles = append(titles, visible(title))
+	}
 	w := tabwriter.NewWriter(o.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "ORDER\tIDENTITY\t%s\n", strings.ToUpper(strings.Join(s.Head[1:min(len(s.Head), 5)], "\t")))
+	fmt.Fprintf(w, "ORDER\tIDENTITY\t%s\n", strings.ToUpper(strings.Join(titles, "\t")))
 	for _, i := range s.Items {
 		fmt.Fprintf(w, "%s…\t%s", i.Order[:12], visible(i.Identity))
 		for _, cell := range i.Cells[1:min(len(i.Cells), 5)] {

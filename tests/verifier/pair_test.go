@@ -52,8 +52,15 @@ func node(t *testing.T) string {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
+	in, out := start(t, "batch.mjs")
+	return &pair{t.TempDir(), in, out}
+}
+
+// start runs a script that answers each line with a line.
+func start(t *testing.T, script string) (io.Writer, *bufio.Scanner) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, node(t), "batch.mjs")
+	cmd := exec.CommandContext(ctx, node(t), script)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	must(t, err)
@@ -63,11 +70,13 @@ func newPair(t *testing.T) *pair {
 	t.Cleanup(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("batch.mjs: %v", err)
+			t.Errorf("%s: %v", script, err)
 		}
 		cancel()
 	})
-	return &pair{t.TempDir(), in, bufio.NewScanner(out)}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	return in, lines
 }
 
 func must(t *testing.T, err error) {

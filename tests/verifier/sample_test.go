@@ -3,11 +3,9 @@ package verifier
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -128,24 +126,8 @@ func newPage(t *testing.T, b []byte, key string) *page {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pack.zip")
 	must(t, os.WriteFile(path, b, 0o600))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, node(t), "sample.mjs")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("sample.mjs: %v", err)
-		}
-		cancel()
-	})
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	return &page{path, key, json.NewEncoder(in), lines}
+	in, out := start(t, "sample.mjs")
+	return &page{path, key, json.NewEncoder(in), out}
 }
 
 func (p *page) draw(t *testing.T, ask sample.Ask) (out drawn) {
