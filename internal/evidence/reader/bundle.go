@@ -20,7 +20,11 @@ var (
 // stays as it is, comments too.
 func bundle(modules []string) (string, error) {
 	b := bundler{known: map[string]bool{}}
-	b.out.WriteString("'use strict';\n")
+	licence, err := files.ReadFile("noble/LICENSE")
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b.out, "'use strict';\n/*\nThe modules noble/… are of @noble/hashes 2.4.0, under this licence:\n\n%s*/\n", licence)
 	for _, module := range modules {
 		if err := b.add(module); err != nil {
 			return "", fmt.Errorf("module %s: %w", module, err)

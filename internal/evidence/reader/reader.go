@@ -19,7 +19,7 @@ import (
 	"html/template"
 )
 
-//go:embed noble/*.js verify/*.mjs page/* explore/*
+//go:embed noble/LICENSE noble/*.js verify/*.mjs page/* explore/*
 var files embed.FS
 
 // modules are the script's parts, each after those that it imports. One that

@@ -10,6 +10,7 @@ const MAX_MANIFEST = 16 << 20;
 const MAX_SIGNATURE = 1 << 20; // not bounded by the spec; a note is far smaller
 // Files up to this size are read at once: the platform's hash is faster than ours.
 const WHOLE = 256 << 20;
+const MAX_JSON = 128 << 20;
 const UNLISTED = ['manifest.json', 'manifest.sig'];
 const REQUIRED = ['index.html', 'checkpoint', 'keys.json', 'ledger/headers', 'ledger/bodies', 'ledger/range.json', 'reports/index.json'];
 const MEMBERS = ['format', 'installation', 'scope', 'scopes', 'period', 'simulated', 'created_at', 'program', 'blobs_left_out', 'files'];
@@ -40,6 +41,11 @@ export class Files {
     const bytes = await this.zip.read(path, file.bytes); // reading stops at the manifest's bytes
     this.#matches(file, bytes.length, hex(await digest(bytes)));
     return bytes;
+  }
+
+  async #json(path) {
+    need(this.listed.get(path).bytes <= MAX_JSON, 'is larger than JSON in a pack may be');
+    return this.read(path);
   }
 
   async #keep(path) {
@@ -73,7 +79,7 @@ export class Files {
     for (const path of this.listed.keys()) {
       await within('form', path, async () => {
         // ledger.md section 2: duplicate members MUST be rejected in every JSON file of a pack.
-        if (path.endsWith('.json')) parse(await this.read(path));
+        if (path.endsWith('.json')) parse(await this.#json(path));
         else if (this.listed.get(path).bytes <= WHOLE) await passed(await this.#keep(path));
         else await this.#stream(path, passed);
       });

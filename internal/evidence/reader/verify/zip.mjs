@@ -17,8 +17,9 @@ const SIZES_FOLLOW = 0x0008;
 const FORBIDDEN_EXTRA = new Set([0x7075, 0x6375, 0x9901, 0x0017]);
 // A manifest of 16 MiB cannot list more files than this has room for.
 const MAX_DIRECTORY = 64 << 20;
-// What is held in memory at once; more is possible only where it is not held.
-const MAX_HELD = 512 << 20;
+// What is held in memory at once, which is also less than the longest string;
+// more is possible only where it is not held.
+const MAX_HELD = 500 << 20;
 const CHUNK = 1 << 20;
 
 export class Zip {
