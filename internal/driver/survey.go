@@ -14,6 +14,10 @@ const (
 	AreaFirewall   = "firewall"   // packet filter rules, the host's and each space's
 	AreaNetwork    = "network"    // network namespaces with their links and addresses
 	AreaMounts     = "mounts"     // volumes and the devices that they lie on
+	AreaPrograms   = "programs"   // what the platform's own processes run
+	AreaFiles      = "files"      // the data directory
+	AreaShells     = "shells"     // root's terminals
+	AreaLogins     = "logins"     // what the host's own log says of the last day
 )
 
 // Survey is what one area of the host holds that is not the engine's doing. It

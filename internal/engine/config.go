@@ -104,5 +104,8 @@ func (c *Config) spoolSocket() string  { return filepath.Join(c.Run, "spool.sock
 func (c *Config) edgeSocket() string   { return filepath.Join(c.Run, "edge.sock") }
 func (c *Config) routers() string      { return filepath.Join(c.Run, "routers") }
 
+// platform is the cgroup of the processes that the engine starts besides.
+func (c *Config) platform() string { return c.Name + "-platform" }
+
 // dynos is the cgroup of all containers.
 func (c *Config) dynos() string { return "/" + c.Name + "-dynos" }

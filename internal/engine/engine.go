@@ -17,6 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/driver/containerd/network"
 	"github.com/strongroom/strongroom/internal/driver/containerd/volume"
 	"github.com/strongroom/strongroom/internal/driver/remote"
+	"github.com/strongroom/strongroom/internal/engine/premises"
 	"github.com/strongroom/strongroom/internal/spool"
 	"github.com/strongroom/strongroom/internal/supervise"
 )
@@ -51,7 +52,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer volumes.Close()
 
 	e := &engine{cfg: cfg, log: log, build: build, networks: networks, volumes: volumes, spool: spool.Dial(cfg.spoolSocket())}
-	e.children = supervise.New(supervise.Config{Cgroup: cfg.Name + "-platform", StopChildren: cfg.StopChildren}, log.With("part", "supervise"))
+	e.children = supervise.New(supervise.Config{Cgroup: cfg.platform(), StopChildren: cfg.StopChildren}, log.With("part", "supervise"))
 	group, groupCtx := errgroup.WithContext(ctx)
 	// The children outlive the driver's last words to them.
 	childCtx, endChildren := context.WithCancel(context.WithoutCancel(ctx))
@@ -101,6 +102,9 @@ func (e *engine) driverConfig(runtime *client.Client, in *ingress) containerd.Co
 		Network: e.networks, Volumes: e.volumes, Logs: e.spool, SpoolUID: e.cfg.SpoolUID, Ingress: in,
 		Cgroup: e.cfg.dynos(), Init: e.cfg.Init,
 		ScratchBytes: e.cfg.ScratchBytes,
+		Looks: premises.New(premises.Config{
+			Data: e.cfg.Data, Program: e.cfg.Program, Cgroup: "/" + e.cfg.platform(), ServerUID: e.cfg.ServerUID, SpoolUID: e.cfg.SpoolUID,
+		}).Looks(),
 	}
 }
 

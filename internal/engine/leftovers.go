@@ -73,16 +73,11 @@ func mountedBelow(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile("/proc/self/mountinfo")
+	out, err := volume.MountPoints()
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			out = append(out, f[4])
-		}
-	}
+	out = slices.DeleteFunc(out, func(point string) bool { return !strings.HasPrefix(point, dir+"/") })
 	slices.Reverse(out)
 	return out, nil
 }

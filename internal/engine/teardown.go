@@ -34,7 +34,7 @@ func TearDown(ctx context.Context, cfg Config, stop func(context.Context) error,
 	if err := stop(ctx); err != nil {
 		return err
 	}
-	children := supervise.New(supervise.Config{Cgroup: cfg.Name + "-platform"}, log)
+	children := supervise.New(supervise.Config{Cgroup: cfg.platform()}, log)
 	for _, name := range []string{"edge", "spool", "containerd"} {
 		if err := children.Stop(ctx, name); err != nil {
 			return fmt.Errorf("stop %s: %w", name, err)

@@ -65,6 +65,9 @@ type Config struct {
 	// may inflate to; 0 = 8 GiB and 1,000,000.
 	MaxUnpackedBytes int64
 	MaxUnpackedFiles int
+	// Looks are surveys of areas of the host that have nothing to do with
+	// containers.
+	Looks map[string]func(context.Context, *driver.Survey) error
 	// Defaults replaces zero limits of a process: 512 MiB, 256 processes.
 	Defaults driver.Limits
 }

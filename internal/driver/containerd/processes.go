@@ -1,8 +1,6 @@
 package containerd
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,10 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/driver/containerd/procfs"
 )
 
 // process is one of the host, with the namespaces that it is in as the kernel
@@ -26,20 +24,17 @@ type process struct {
 
 // processes lists those of the host; kernel threads have no namespaces of note.
 func processes() ([]process, error) {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
+	pids, err := procfs.Processes()
 	if err != nil {
 		return nil, err
 	}
 	var out []process
-	for _, dir := range dirs {
-		p := process{}
-		if p.pid, err = strconv.Atoi(filepath.Base(dir)); err != nil {
-			continue
-		}
+	for _, pid := range pids {
+		p := process{pid: pid}
 		for name, to := range map[string]*string{"pid": &p.pidNS, "mnt": &p.mountNS, "net": &p.netNS} {
-			*to, err = os.Readlink(filepath.Join(dir, "ns", name))
+			*to, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
 			switch {
-			case err == nil, gone(err):
+			case err == nil, procfs.Gone(err):
 			case errors.Is(err, fs.ErrPermission):
 				p.closed = true
 			default:
@@ -51,62 +46,6 @@ func processes() ([]process, error) {
 		}
 	}
 	return out, nil
-}
-
-// gone tells whether an error of /proc means that the process has ended.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
-
-// stat gives the fields of /proc/<pid>/stat after the program's name, which may
-// hold anything: state, parent, …
-func stat(pid int) []string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return nil
-	}
-	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-}
-
-// parent of a process, 0 if it has ended.
-func parent(pid int) int {
-	f := stat(pid)
-	if len(f) < 2 {
-		return 0
-	}
-	n, _ := strconv.Atoi(f[1])
-	return n
-}
-
-// describe names a process by program, user and start. Its arguments may be
-// secrets.
-func describe(pid int) string {
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	if err != nil {
-		program = "an unknown program"
-	}
-	user := "unknown"
-	if info, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			user = strconv.Itoa(int(s.Uid))
-		}
-	}
-	return fmt.Sprintf("%d (%q, user %s, since %s)", pid, program[:min(len(program), 120)], user, cmp.Or(started(pid), "an unknown time"))
-}
-
-// started is when a process began, "" if it has ended.
-func started(pid int) string {
-	const field, ticks = 22 - 3, 100 // of proc(5); USER_HZ
-	f := stat(pid)
-	b, err := os.ReadFile("/proc/stat")
-	if len(f) <= field || err != nil {
-		return ""
-	}
-	_, after, _ := strings.Cut(string(b), "\nbtime ")
-	boot, err := strconv.ParseInt(strings.SplitN(after, "\n", 2)[0], 10, 64)
-	n, nerr := strconv.ParseInt(f[field], 10, 64)
-	if errors.Join(err, nerr) != nil {
-		return ""
-	}
-	return time.Unix(boot+n/ticks, 0).UTC().Format(time.DateTime) + " UTC"
 }
 
 // wider says what a process may do that none in a container of a space, whose ids

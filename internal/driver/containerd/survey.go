@@ -25,6 +25,12 @@ func (d *Driver) Survey(ctx context.Context, area string) (*driver.Survey, error
 			return d.surveyNetwork(ctx, area, d.cfg.Network.SurveyLinks)
 		})
 	}
+	if look := d.cfg.Looks[area]; look != nil {
+		return twice(ctx, func(ctx context.Context) (*driver.Survey, error) {
+			s := driver.NewSurvey(area)
+			return s, look(ctx, s)
+		})
+	}
 	return nil, fault.New(fault.NotFound, "This engine does not look at %q.", area)
 }
 

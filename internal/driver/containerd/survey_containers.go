@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/containerd/procfs"
 )
 
 // resident is a container of the engine, for a survey.
@@ -46,7 +47,7 @@ func (d *Driver) surveyContainers(ctx context.Context) (*driver.Survey, error) {
 	for _, r := range own {
 		s.Look(r.space, "containers", 1)
 	}
-	scene{own: own, execs: execs, groups: groups, processes: all, parent: parent, wider: wider, describe: describe}.survey(s)
+	scene{own: own, execs: execs, groups: groups, processes: all, parent: procfs.Parent, wider: wider, describe: procfs.Describe}.survey(s)
 	return s, nil
 }
 
@@ -114,7 +115,7 @@ func stranger(namespace string, c containers.Container, pid int) string {
 	if pid == 0 {
 		return text + "It does not run."
 	}
-	return text + "It runs process " + describe(pid) + "."
+	return text + "It runs process " + procfs.Describe(pid) + "."
 }
 
 // scene is what the kernel says of processes, beside what the engine knows.

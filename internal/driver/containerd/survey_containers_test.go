@@ -11,6 +11,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/containerd/procfs"
 )
 
 // calm is a host with a container web.1 of three processes, a shell in it that
@@ -132,21 +133,21 @@ func TestProcesses(t *testing.T) {
 	if !slices.ContainsFunc(all, func(p process) bool { return p.pid == pid && p.netNS != "" && p.mountNS != "" }) {
 		t.Error("a child is not among the processes")
 	}
-	if got := parent(pid); got != os.Getpid() {
+	if got := procfs.Parent(pid); got != os.Getpid() {
 		t.Errorf("its parent is %d, want %d", got, os.Getpid())
 	}
-	text := describe(pid)
+	text := procfs.Describe(pid)
 	if !strings.Contains(text, "tail") && !strings.Contains(text, "coreutils") || strings.Contains(text, "null") {
 		t.Errorf("described as %s", text)
 	}
-	at, err := time.Parse(time.DateTime+" MST", started(pid))
+	at, err := time.Parse(time.DateTime+" MST", procfs.Started(pid))
 	if err != nil || time.Since(at).Abs() > time.Minute {
-		t.Errorf("started %q: %v", started(pid), err)
+		t.Errorf("started %q: %v", procfs.Started(pid), err)
 	}
-	if text != describe(pid) {
+	if text != procfs.Describe(pid) {
 		t.Error("described differently a moment later")
 	}
-	if got := describe(1 << 30); !strings.Contains(got, "unknown program") {
+	if got := procfs.Describe(1 << 30); !strings.Contains(got, "unknown program") {
 		t.Errorf("one that does not exist: %s", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/driver/containerd/procfs"
 	"github.com/strongroom/strongroom/internal/driver/containerd/volume"
 )
 
@@ -30,7 +31,7 @@ func (d *Driver) surveyMounts(context.Context) (*driver.Survey, error) {
 	for _, space := range known {
 		s.Look(space, "volumes", 1)
 	}
-	judgeMounts(s, uses, known, d.mountsKnown(), describe)
+	judgeMounts(s, uses, known, d.mountsKnown(), procfs.Describe)
 	return s, nil
 }
 

@@ -46,6 +46,17 @@ func surveys(b *bench) {
 		b.must("survey", err)
 		b.wantClean(s)
 	}
+	for _, area := range []string{driver.AreaPrograms, driver.AreaFiles, driver.AreaShells, driver.AreaLogins} {
+		s, err := b.driver.Survey(b.Context(), area)
+		if fault.Of(err) == fault.NotFound {
+			continue
+		}
+		b.must("survey", err)
+		looked++
+		if len(s.Parts) != 1 || len(b.part(s, "").Looked) == 0 {
+			b.Errorf("survey of %s is of the host and of no space: %+v", area, s)
+		}
+	}
 	if looked == 0 {
 		b.Error("the engine looks at no area")
 	}

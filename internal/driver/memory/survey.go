@@ -33,11 +33,16 @@ func (d *Driver) Survey(_ context.Context, area string) (*driver.Survey, error) 
 	counted := map[string]struct {
 		what   string
 		places []string // the space of each
+		host   bool     // nothing of it is of a space
 	}{
-		driver.AreaContainers: {"containers", d.alive()},
-		driver.AreaFirewall:   {"rules", nil},
-		driver.AreaNetwork:    {"networks", slices.Collect(maps.Keys(d.spaces))},
-		driver.AreaMounts:     {"volumes", d.held()},
+		driver.AreaContainers: {"containers", d.alive(), false},
+		driver.AreaFirewall:   {"rules", nil, false},
+		driver.AreaNetwork:    {"networks", slices.Collect(maps.Keys(d.spaces)), false},
+		driver.AreaMounts:     {"volumes", d.held(), false},
+		driver.AreaPrograms:   {"processes", nil, true},
+		driver.AreaFiles:      {"files", nil, true},
+		driver.AreaShells:     {"processes", nil, true},
+		driver.AreaLogins:     {"logins", nil, true},
 	}
 	in, known := counted[area]
 	if !known {
@@ -46,6 +51,9 @@ func (d *Driver) Survey(_ context.Context, area string) (*driver.Survey, error) 
 	s := driver.NewSurvey(area)
 	s.Look("", in.what, 0)
 	for _, id := range slices.Sorted(maps.Keys(d.spaces)) {
+		if in.host {
+			break
+		}
 		s.Add(id, d.spaces[id].Name)
 		s.Look(id, in.what, 0)
 	}

@@ -51,6 +51,16 @@ func mounts(mountinfo string) ([]mount, error) {
 	return out, lines.Err()
 }
 
+// MountPoints lists what this process sees mounted, in the order of its mounting.
+func MountPoints() ([]string, error) {
+	all, err := mounts("/proc/self/mountinfo")
+	var out []string
+	for _, m := range all {
+		out = append(out, m.point)
+	}
+	return out, err
+}
+
 // parseMount reads "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw".
 func parseMount(line string) (mount, bool) {
 	before, after, ok := strings.Cut(line, " - ")
