@@ -48,7 +48,7 @@ func TestControls(t *testing.T) {
 		}
 	}
 
-	if out := s.ok("controls:explain", "host.binary"); !strings.Contains(out, "Not yet there host.binary") {
+	if out := s.ok("controls:explain", "isolation.routers"); !strings.Contains(out, "Not yet there host.routers") {
 		t.Errorf("explain what is planned:\n%s", out)
 	}
 

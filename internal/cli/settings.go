@@ -42,6 +42,7 @@ func readSettings(path string, log *slog.Logger) (settings, error) {
 	s.Data = cmp.Or(s.Data, "/var/lib/strongroom")
 	s.Run = cmp.Or(s.Run, "/run/strongroom")
 	s.Server.Data, s.Server.Run, s.Server.Version = s.Data, s.Run, Version
+	s.Server.Settings = path
 	s.Server.EdgeHTTPS, s.Server.EdgeHTTP = s.Engine.HTTPS, s.Engine.HTTP
 	return s, nil
 }

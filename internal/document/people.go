@@ -28,6 +28,10 @@ type Installation struct {
 	// BuildKey verifies the provenance of builds: PEM, "" before a server of
 	// this version first started.
 	BuildKey string `json:"build_key"`
+	// Program and Settings are the digests of the program and of the settings
+	// that the server last started with, "" before one of this version did.
+	Program  string `json:"program"`
+	Settings string `json:"settings"`
 }
 
 // Kind is KindInstallation.

@@ -28,7 +28,7 @@ func (p *parts) reach() builtin.Reach {
 	return builtin.Reach{
 		Attempts: newAttempts(p),
 		Host: host.Config{
-			Engine: p.driver, Store: p.store, Clock: host.KernelClock, Listeners: host.KernelListeners,
+			Engine: p.driver, Store: p.store, Clock: host.KernelClock, Listeners: host.KernelListeners, Installed: p.installed,
 			Declared: append([]string{p.cfg.API, p.cfg.Rendezvous, p.cfg.Bastion, p.cfg.EdgeHTTPS, p.cfg.EdgeHTTP}, p.cfg.Listeners...),
 		},
 		Record: record.Means{Store: p.store, Checkpoints: p.checkpoints, Outside: p.outside, Now: time.Now},

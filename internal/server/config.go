@@ -84,6 +84,8 @@ type Config struct {
 	TrustedProxies []string `json:"trusted_proxies"`
 	// RatePerHour is how many requests an account has in an hour; default 4500.
 	RatePerHour int `json:"rate_per_hour"`
+	// Settings is the file that all of this was read from, "" = none.
+	Settings string `json:"-"`
 	// Version of the program.
 	Version string `json:"-"`
 

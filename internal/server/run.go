@@ -250,7 +250,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 	kernel := new(errgroup.Group)
 	kernel.Go(func() error { return p.kernel.Run(kernelCtx) })
 	kernel.Go(func() error { return p.checkpoints.Run(kernelCtx) })
-	err := p.desk.Recover(ctx)
+	err := errors.Join(p.recordStart(ctx), p.desk.Recover(ctx))
 	if err == nil {
 		g, gctx := errgroup.WithContext(ctx)
 		for _, serve := range edges {

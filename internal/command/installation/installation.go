@@ -92,6 +92,33 @@ func (c *RecordBuildKey) Decide(v store.View, _ control.By, _ time.Time, d *cont
 	return nil
 }
 
+// RecordStart says which program the server runs, and with which settings, when
+// it starts with others than before: what runs later is compared with that.
+type RecordStart struct {
+	Program  string // digest
+	Settings string // digest, of all but secrets
+}
+
+// Action is installation.start.
+func (*RecordStart) Action() string { return "installation.start" }
+
+// Aim is the installation.
+func (c *RecordStart) Aim(v store.View) (control.Aim, error) { return whole(v) }
+
+// Decide takes other digests.
+func (c *RecordStart) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
+	i, err := store.One[*document.Installation](v, "all", "")
+	if err != nil {
+		return err
+	}
+	if i.Program == c.Program && i.Settings == c.Settings {
+		return fault.New(fault.Conflict, "That program and these settings are on record already.")
+	}
+	i.Program, i.Settings = c.Program, c.Settings
+	d.Put(i)
+	return nil
+}
+
 // RecordImage says which image a recipe of the platform gave.
 type RecordImage struct {
 	Image document.Image // without an id

@@ -57,3 +57,14 @@ func TestRecordBuildKey(t *testing.T) {
 	w.Refused(fault.Conflict, commandtest.None, &installation.RecordBuildKey{PEM: "one"}, commandtest.Platform)
 	w.Refused(fault.Forbidden, "", &installation.RecordBuildKey{PEM: "mine"}, w.As("root"))
 }
+
+func TestRecordStart(t *testing.T) {
+	w := commandtest.New(t, commandtest.Noon)
+	w.Do(&installation.RecordStart{Program: "one", Settings: "a"}, commandtest.Platform)
+	w.Refused(fault.Conflict, commandtest.None, &installation.RecordStart{Program: "one", Settings: "a"}, commandtest.Platform)
+	w.Do(&installation.RecordStart{Program: "two", Settings: "a"}, commandtest.Platform)
+	if got := commandtest.Get[*document.Installation](w, w.IDs["installation"]); got.Program != "two" || got.Settings != "a" || got.LogKey == "" {
+		t.Errorf("%+v", got)
+	}
+	w.Refused(fault.Forbidden, "", &installation.RecordStart{Program: "mine"}, w.As("root"))
+}

@@ -30,6 +30,8 @@ type Config struct {
 	// Declared are the addresses of the platform itself, and others that its
 	// operator declared.
 	Declared Declared
+	// Installed gives the digests of what is installed now.
+	Installed func() (Installed, error)
 }
 
 // Engine is what looks: a driver.Driver.
@@ -46,9 +48,12 @@ type Store interface {
 // looks is not seen, unless the engine noticed it.
 const often = time.Minute
 
+// seldom is how often what takes the engine longer is looked at.
+const seldom = 10 * time.Minute
+
 // All lists the checks, one a file.
 func All(cfg Config) []*compliance.Check {
-	return []*compliance.Check{clock(cfg), containers(cfg), firewall(cfg), mounts(cfg), network(cfg), sockets(cfg)}
+	return []*compliance.Check{binary(cfg), clock(cfg), containers(cfg), dataFiles(cfg), firewall(cfg), logins(cfg), mounts(cfg), network(cfg), sockets(cfg)}
 }
 
 // survey judges what the engine finds in an area: a result for what belongs to no

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/installation"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/host"
 	"github.com/strongroom/strongroom/internal/document"
@@ -25,6 +27,7 @@ type bench struct {
 	ward   string
 
 	clock     host.Clock
+	installed host.Installed
 	listeners []host.Listener
 }
 
@@ -47,7 +50,10 @@ func newBench(t *testing.T) *bench {
 	b.cfg = host.Config{
 		Engine: b.engine, Store: w.Store, Clock: func() (host.Clock, error) { return b.clock, nil },
 		Listeners: func() ([]host.Listener, error) { return b.listeners, nil }, Declared: host.Declared{"127.0.0.1:5443"},
+		Installed: func() (host.Installed, error) { return b.installed, nil },
 	}
+	b.installed = host.Installed{Program: "sha256:one", Settings: "sha256:a"}
+	w.Do(&installation.RecordStart{Program: "sha256:one", Settings: "sha256:a"}, commandtest.Platform)
 	b.listen("127.0.0.1:5443")
 	return b
 }
@@ -80,6 +86,8 @@ type mutation struct {
 	tells  string
 	breaks func(b *bench, space string) (mend func())
 	host   bool // it is of the host and of no space
+	// subject of the host that it is about; "" = the host
+	subject string
 }
 
 // intruded makes the engine find something in an area.
@@ -88,6 +96,20 @@ func intruded(area, text string) func(b *bench, space string) func() {
 }
 
 var mutations = []mutation{
+	{check: "host.binary", tells: "does not run the program", host: true, breaks: intruded(driver.AreaPrograms, "The process 7 does not run the program that is in /usr/bin/strongroom now.")},
+	{check: "host.binary", tells: "The program on disk has the digest sha256:two", host: true, subject: "installed", breaks: func(b *bench, _ string) func() {
+		b.installed.Program = "sha256:two"
+		return func() {
+			b.Do(&installation.RecordStart{Program: "sha256:two", Settings: "sha256:a"}, commandtest.Platform)
+		}
+	}},
+	{check: "host.binary", tells: "The settings have the digest sha256:b", host: true, subject: "installed", breaks: func(b *bench, _ string) func() {
+		b.installed.Settings = "sha256:b"
+		return func() { b.installed.Settings = "sha256:a" }
+	}},
+	{check: "host.data-files", tells: `The file "backdoor"`, host: true, breaks: intruded(driver.AreaFiles, `The file "backdoor" is nothing that the platform keeps there.`)},
+	{check: "host.logins", tells: "Root has a terminal", host: true, breaks: intruded(driver.AreaShells, "Root has a terminal: the process 7 on pts/0.")},
+	{check: "host.logins", tells: `"mia" used sudo`, host: true, subject: "log", breaks: intruded(driver.AreaLogins, `"mia" used sudo to become "root" at 2026-03-02 11:00:00 UTC.`)},
 	{check: "host.clock", tells: "wrong by 1s", host: true, breaks: func(b *bench, _ string) func() {
 		was := b.clock
 		b.clock.Offset = -2 * time.Second
@@ -110,11 +132,12 @@ func TestMutations(t *testing.T) {
 	tested := map[string]bool{}
 	for _, m := range mutations {
 		tested[m.check] = true
-		t.Run(m.check, func(t *testing.T) {
+		t.Run(strings.TrimSuffix(m.check+" "+m.subject, " "), func(t *testing.T) {
 			b := newBench(t)
 			places := []struct{ space, subject, scope string }{{"", "host", ""}, {b.ward, b.ward, b.ward}, {builds, builds, ""}}
 			if m.host {
 				places = places[:1]
+				places[0].subject = cmp.Or(m.subject, "host")
 			}
 			for _, place := range places {
 				if got := b.look(t, m.check, place.subject); got.Status != document.StatusPass || len(got.Facts) == 0 {
