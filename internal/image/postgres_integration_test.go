@@ -3,13 +3,21 @@
 package image
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/strongroom/strongroom/internal/postgres"
 )
 
 // The entrypoint runs as in production: its own uid, no capabilities, a
@@ -80,6 +88,7 @@ func TestPostgresEntrypoint(t *testing.T) {
 	if _, err := psql("require", password, "create extension vector; create extension pgaudit; create table kept (n int); insert into kept values (42)"); err != nil {
 		t.Fatal(err)
 	}
+	sessionsBeside(t, first, volume, password)
 	if strings.Contains(first.out.String(), password) {
 		t.Error("the password is in the output")
 	}
@@ -133,4 +142,69 @@ func TestPostgresEntrypoint(t *testing.T) {
 	}
 	second.signal(t, syscall.SIGTERM)
 	second.wait(t)
+}
+
+// sessionsBeside: root who opens the server's own socket and connects over it is
+// among the sessions that the platform sees, and is gone from them afterwards.
+func sessionsBeside(t *testing.T, c *container, volume, password string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), "host=127.0.0.1 user=postgres dbname=postgres sslmode=require password='"+strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(password)+"'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	list := func() []postgres.Session {
+		out, err := postgres.ReadSessions(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(out, func(s postgres.Session) bool { return s.Address != "" })
+	}
+	if got := list(); len(got) > 0 {
+		t.Fatalf("before: %+v", got)
+	}
+	hba := filepath.Join(volume, "pgdata", "pg_hba.conf")
+	was, err := os.ReadFile(hba)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func(text string) {
+		if err := os.WriteFile(hba, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "select pg_reload_conf()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload("local all all trust\n" + string(was))
+	defer reload(string(was))
+	var got []postgres.Session
+	var seen atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 20 { // until the server has read the file
+			if _, err := c.exec(t, "psql", "-h", "/tmp", "-U", "postgres", "-c", "select pg_sleep(600)"); seen.Load() || err == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	eventually(t, c, func() error {
+		if got = list(); len(got) != 1 {
+			return fmt.Errorf("%d sessions over the socket", len(got))
+		}
+		return nil
+	})
+	seen.Store(true)
+	if s := got[0]; s.Role != "postgres" || s.Application != "psql" || s.Ours || time.Since(s.Since) > time.Minute {
+		t.Errorf("found %+v", s)
+	}
+	if _, err := conn.Exec(t.Context(), "select pg_terminate_backend($1)", got[0].PID); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if got := list(); len(got) > 0 {
+		t.Errorf("afterwards: %+v", got)
+	}
 }

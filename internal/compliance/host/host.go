@@ -32,6 +32,9 @@ type Config struct {
 	Declared Declared
 	// Installed gives the digests of what is installed now.
 	Installed func() (Installed, error)
+	// Sessions asks databases who is connected to them. Those that could not be
+	// asked are not in the answer.
+	Sessions func(ctx context.Context, list []*document.Addon) map[string][]Session
 }
 
 // Engine is what looks: a driver.Driver.
@@ -53,7 +56,7 @@ const seldom = 10 * time.Minute
 
 // All lists the checks, one a file.
 func All(cfg Config) []*compliance.Check {
-	return []*compliance.Check{binary(cfg), clock(cfg), containers(cfg), dataFiles(cfg), firewall(cfg), logins(cfg), mounts(cfg), network(cfg), sockets(cfg)}
+	return []*compliance.Check{binary(cfg), clock(cfg), containers(cfg), dataFiles(cfg), databaseSessions(cfg), firewall(cfg), logins(cfg), mounts(cfg), network(cfg), sockets(cfg)}
 }
 
 // survey judges what the engine finds in an area: a result for what belongs to no

@@ -5,17 +5,20 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/installation"
+	"github.com/strongroom/strongroom/internal/command/sessions"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/host"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/driver/memory"
+	"github.com/strongroom/strongroom/internal/fault"
 )
 
 // bench is an installation whose engine holds its space, the space of builds,
@@ -28,6 +31,7 @@ type bench struct {
 
 	clock     host.Clock
 	installed host.Installed
+	sessions  []host.Session // of the one database, nil if it cannot be asked
 	listeners []host.Listener
 }
 
@@ -51,11 +55,37 @@ func newBench(t *testing.T) *bench {
 		Engine: b.engine, Store: w.Store, Clock: func() (host.Clock, error) { return b.clock, nil },
 		Listeners: func() ([]host.Listener, error) { return b.listeners, nil }, Declared: host.Declared{"127.0.0.1:5443"},
 		Installed: func() (host.Installed, error) { return b.installed, nil },
+		Sessions: func(_ context.Context, list []*document.Addon) map[string][]host.Session {
+			out := map[string][]host.Session{}
+			for _, a := range list {
+				if b.sessions != nil {
+					out[a.ID] = b.sessions
+				}
+			}
+			return out
+		},
 	}
 	b.installed = host.Installed{Program: "sha256:one", Settings: "sha256:a"}
 	w.Do(&installation.RecordStart{Program: "sha256:one", Settings: "sha256:a"}, commandtest.Platform)
 	b.listen("127.0.0.1:5443")
+	b.sessions = []host.Session{{PID: 7, Role: b.role(), Address: "100.64.0.5"}, {PID: 8, Role: "postgres", Application: "strongroom", Address: "169.254.1.1", Ours: true}}
 	return b
+}
+
+// role is the app's own in its database.
+func (b *bench) role() string {
+	return commandtest.Get[*document.Addon](b.World, b.IDs["addon"]).Roles[0].User
+}
+
+// connected adds somebody to the database, as the app's role unless another is
+// named.
+func connected(x host.Session) func(b *bench, _ string) func() {
+	return func(b *bench, _ string) func() {
+		was := b.sessions
+		x.Role = cmp.Or(x.Role, b.role())
+		b.sessions = append(slices.Clone(was), x)
+		return func() { b.sessions = was }
+	}
 }
 
 // look runs a check and gives its result on a subject.
@@ -86,7 +116,8 @@ type mutation struct {
 	tells  string
 	breaks func(b *bench, space string) (mend func())
 	host   bool // it is of the host and of no space
-	// subject of the host that it is about; "" = the host
+	// subject of the host that it is about, or of the ward by its name in the
+	// world; "" = the host, and each space
 	subject string
 }
 
@@ -108,6 +139,10 @@ var mutations = []mutation{
 		return func() { b.installed.Settings = "sha256:a" }
 	}},
 	{check: "host.data-files", tells: `The file "backdoor"`, host: true, breaks: intruded(driver.AreaFiles, `The file "backdoor" is nothing that the platform keeps there.`)},
+	{check: "host.database-sessions", tells: `The role "postgres" is connected to records since 0001-01-01 00:00:00 UTC, process 9, as "psql": over the socket`, subject: "addon", breaks: connected(host.Session{PID: 9, Role: "postgres", Application: "psql"})},
+	{check: "host.database-sessions", tells: "from inside of its container", subject: "addon", breaks: connected(host.Session{Address: "127.0.0.1"})},
+	{check: "host.database-sessions", tells: "through no tunnel that is on record", subject: "addon", breaks: connected(host.Session{Address: "169.254.1.1", Application: "psql", Ours: true})},
+	{check: "host.database-sessions", tells: "from 100.64.0.5, with a role that no app has", subject: "addon", breaks: connected(host.Session{Role: "postgres", Application: "strongroom", Address: "100.64.0.5"})},
 	{check: "host.logins", tells: "Root has a terminal", host: true, breaks: intruded(driver.AreaShells, "Root has a terminal: the process 7 on pts/0.")},
 	{check: "host.logins", tells: `"mia" used sudo`, host: true, subject: "log", breaks: intruded(driver.AreaLogins, `"mia" used sudo to become "root" at 2026-03-02 11:00:00 UTC.`)},
 	{check: "host.clock", tells: "wrong by 1s", host: true, breaks: func(b *bench, _ string) func() {
@@ -138,6 +173,9 @@ func TestMutations(t *testing.T) {
 			if m.host {
 				places = places[:1]
 				places[0].subject = cmp.Or(m.subject, "host")
+			} else if m.subject != "" {
+				places = places[1:2]
+				places[0].subject = b.IDs[m.subject]
 			}
 			for _, place := range places {
 				if got := b.look(t, m.check, place.subject); got.Status != document.StatusPass || len(got.Facts) == 0 {
@@ -177,11 +215,13 @@ func (away) Survey(context.Context, string) (*driver.Survey, error) {
 // TestUnknown: where nobody looks, nothing passes.
 func TestUnknown(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Engine = away{}
+	b.cfg.Engine, b.sessions = away{}, nil
 	b.cfg.Clock = func() (host.Clock, error) { return host.Clock{}, nil }
 	b.cfg.Listeners = func() ([]host.Listener, error) { return nil, errors.New("no /proc") }
 	for _, c := range host.All(b.cfg) {
-		if results, err := c.Try(t.Context()); err == nil {
+		results, err := c.Try(t.Context())
+		known := slices.ContainsFunc(results, func(r compliance.Result) bool { return r.Status != document.StatusUnknown })
+		if err == nil && (known || len(results) == 0) {
 			t.Errorf("%s says %+v", c.ID, results)
 		}
 	}
@@ -201,4 +241,45 @@ func TestFacts(t *testing.T) {
 	if pass := b.look(t, "host.containers", builds).Facts; pass[0] != "Looked at: 0 containers. There is nothing that the platform did not make." {
 		t.Errorf("%q", pass)
 	}
+}
+
+// TestTunnel: what comes through a tunnel on record is no stray until that has
+// ended.
+func TestTunnel(t *testing.T) {
+	b := newBench(t)
+	b.sessions = append(b.sessions, host.Session{Role: b.role(), Application: "psql", Address: "169.254.1.1", Ours: true})
+	open := &sessions.Open{App: b.IDs["app:clinic"], Dyno: "records", Type: "psql"}
+	b.Do(open, b.As("owner"))
+	if got := b.look(t, "host.database-sessions", b.IDs["addon"]); got.Status != document.StatusPass {
+		t.Errorf("through a tunnel: %+v", got)
+	}
+	b.Do(&sessions.Close{ID: open.Session.ID}, commandtest.Platform)
+	if got := b.look(t, "host.database-sessions", b.IDs["addon"]); got.Status != document.StatusFail {
+		t.Errorf("its tunnel has ended: %+v", got)
+	}
+}
+
+// TestNotAsked: what could not be looked at is unknown, and the rest is not.
+func TestNotAsked(t *testing.T) {
+	b := newBench(t)
+	b.sessions = nil
+	if got := b.look(t, "host.database-sessions", b.IDs["addon"]); got.Status != document.StatusUnknown {
+		t.Errorf("a database that does not answer: %+v", got)
+	}
+	b.cfg.Engine = withoutLog{b.engine}
+	if got := b.look(t, "host.logins", "log"); got.Status != document.StatusUnknown {
+		t.Errorf("a host without a log of logins: %+v", got)
+	}
+	if got := b.look(t, "host.logins", "host"); got.Status != document.StatusPass {
+		t.Errorf("its terminals: %+v", got)
+	}
+}
+
+type withoutLog struct{ host.Engine }
+
+func (e withoutLog) Survey(ctx context.Context, area string) (*driver.Survey, error) {
+	if area == driver.AreaLogins {
+		return nil, fault.New(fault.Unavailable, "The host keeps no log of logins.")
+	}
+	return e.Engine.Survey(ctx, area)
 }
