@@ -160,6 +160,9 @@ func (o *evidenceVerify) print(r *pack.Result, refusal *pack.Refusal) error {
 	if r.Fingerprint != "" {
 		fmt.Fprintf(o.out, "key      %s\n", r.Fingerprint)
 	}
+	if m := r.Manifest; m != nil && m.Simulated {
+		fmt.Fprintf(o.out, "\nSIMULATED: nothing that this pack tells has happened\n")
+	}
 	fmt.Fprintf(o.out, "\n%s\n", r.Verdict)
 	if refusal != nil {
 		return &exit{1, refusal.Error()}

@@ -32,6 +32,9 @@ type Installation struct {
 	// that the server last started with, "" before one of this version did.
 	Program  string `json:"program"`
 	Settings string `json:"settings"`
+	// Simulated says that what is on record did not happen. It is said when the
+	// installation is made, and nothing takes it back.
+	Simulated bool `json:"simulated"`
 }
 
 // Kind is KindInstallation.

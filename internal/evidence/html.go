@@ -30,6 +30,7 @@ type About struct {
 	Notice                                            time.Time // whose state is shown; zero: the period's end
 	Only                                              []string  // items that were asked for; nil: all
 	Entries                                           int64
+	Simulated                                         bool // the installation is one whose record is made up
 	Style                                             template.CSS
 }
 
@@ -48,7 +49,7 @@ func (p *export) about() About {
 		Space: p.space.Name, Installation: p.cfg.Installation.ID, Program: p.cfg.Program,
 		Fingerprint: ledger.Fingerprint(p.cfg.Installation.LogKey), Origin: p.checkpoint.Origin,
 		From: p.pack.From, To: p.pack.To, Created: p.cfg.Now(), Notice: p.request.Notice, Only: p.request.Items,
-		Entries: p.checkpoint.Size, Style: template.CSS(reader.Style()), //nolint:gosec // our own file
+		Entries: p.checkpoint.Size, Simulated: p.cfg.Installation.Simulated, Style: template.CSS(reader.Style()), //nolint:gosec // our own file
 	}
 }
 

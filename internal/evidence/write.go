@@ -50,7 +50,8 @@ func (p *export) write(out io.Writer) (digest string, err error) {
 func (p *export) manifest() pack.Manifest {
 	m := pack.Manifest{
 		Installation: p.cfg.Installation.ID, Scope: pack.Asked{Spaces: p.pack.Spaces}, Period: p.period,
-		CreatedAt: pack.Time{Time: p.cfg.Now().UTC()}, Program: p.cfg.Program, BlobsLeftOut: []pack.LeftOut{},
+		CreatedAt: pack.Time{Time: p.cfg.Now().UTC()}, Program: p.cfg.Program, Simulated: p.cfg.Installation.Simulated,
+		BlobsLeftOut: []pack.LeftOut{},
 	}
 	for _, s := range p.scopes {
 		if s == "" {

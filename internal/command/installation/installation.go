@@ -24,7 +24,10 @@ type Create struct {
 	LogKey  string // verifier key
 	Version string
 	Email   string // of the first operator
-	Account string // its id, made by Prepare
+	// Simulated marks an installation whose record is made up, for good: no other
+	// command touches the mark.
+	Simulated bool
+	Account   string // its id, made by Prepare
 
 	key secret.WrappedKey
 }
@@ -53,7 +56,7 @@ func (c *Create) Decide(v store.View, _ control.By, _ time.Time, d *control.Deci
 	if v.Size() > 0 {
 		return fault.New(fault.Conflict, "This ledger has begun already.")
 	}
-	d.Put(&document.Installation{Base: document.Base{ID: c.ID}, Name: c.Name, LogNumber: 1, LogKey: c.LogKey, Version: c.Version})
+	d.Put(&document.Installation{Base: document.Base{ID: c.ID}, Name: c.Name, LogNumber: 1, LogKey: c.LogKey, Version: c.Version, Simulated: c.Simulated})
 	d.Put(&document.Account{Base: document.Base{ID: c.Account}, Email: c.Email, Name: c.Email, Operator: true})
 	d.Keys = append(d.Keys, c.key)
 	return nil
