@@ -152,7 +152,7 @@ func (b *batch) find(k findKey) ([]string, error) {
 		return ids, nil
 	}
 	ids := []string{}
-	err := b.tx.each(`SELECT id FROM keys WHERE kind = ? AND name = ? AND value = ? ORDER BY id`, []any{k.kind, k.key, k.value},
+	err := b.tx.each(`SELECT id FROM keys WHERE kind = ? AND name = ? AND value = ?`, []any{k.kind, k.key, k.value},
 		func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)
@@ -162,6 +162,7 @@ func (b *batch) find(k findKey) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", k.kind, err)
 	}
+	slices.Sort(ids) // here, and not in the query: see view.Find
 	b.s.current.finds.put(k, ids)
 	return ids, nil
 }

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/document"
 )
@@ -27,24 +29,29 @@ func (v view) Get(kind document.Kind, id string) (document.Doc, error) {
 	return decode(kind, raw)
 }
 
-// Find implements store.View.
+// Find implements store.View. The query has neither join nor order: SQLite plans
+// such ones anew for the values that are bound, which takes several times as
+// long as this whole reading.
 func (v view) Find(kind document.Kind, key, value string) ([]document.Doc, error) {
 	var out []document.Doc
 	err := v.each(
-		`SELECT `+selectDocument+` FROM keys k JOIN documents d ON d.kind = k.kind AND d.id = k.id
-		 WHERE k.kind = ? AND k.name = ? AND k.value = ? ORDER BY k.id`, []any{string(kind), key, value},
+		`SELECT (SELECT `+selectDocument+` FROM documents d WHERE d.kind = k.kind AND d.id = k.id) FROM keys k
+		 WHERE k.kind = ? AND k.name = ? AND k.value = ?`, []any{string(kind), key, value},
 		func(rows *sql.Rows) error {
 			var raw []byte
 			if err := rows.Scan(&raw); err != nil {
 				return err
 			}
 			d, err := decode(kind, raw)
-			out = append(out, d)
+			if d != nil {
+				out = append(out, d)
+			}
 			return err
 		})
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", kind, err)
 	}
+	slices.SortFunc(out, func(a, b document.Doc) int { return strings.Compare(a.Ident(), b.Ident()) })
 	return out, nil
 }
 
