@@ -321,9 +321,10 @@ func (e *Engine) record(ctx context.Context, r *running, was *document.Status, x
 		Check: r.ID, Version: r.Version, Catalogue: e.cfg.Programme.Digest, Scope: x.Scope, Subject: x.Subject, Name: x.Name,
 		Status: x.Status, Facts: x.Facts, Seqs: x.Seqs, Severity: r.severity, Controls: r.controls, Due: e.cfg.Due[r.severity],
 	}
-	if was != nil && was.Status == document.StatusFail && x.Status == document.StatusPass {
+	// What does not apply any more was mended too: an unused account by suspending it.
+	if was != nil && was.Status == document.StatusFail && (x.Status == document.StatusPass || x.Status == document.StatusNotApplicable) {
 		var err error
-		if cmd.MendedBy, err = e.mender(ctx, r, x.Scope, was.Since); err != nil {
+		if cmd.MendedBy, err = e.mender(ctx, r, x, was.Since); err != nil {
 			return err
 		}
 	}
@@ -334,20 +335,44 @@ func (e *Engine) record(ctx context.Context, r *running, was *document.Status, x
 	return err
 }
 
-// mender is who made the newest change, since a moment, that the check reads in
-// a scope: an address, or "" if nobody did through the platform.
-func (e *Engine) mender(ctx context.Context, r *running, scope string, since time.Time) (string, error) {
-	page, err := e.cfg.Store.Entries(ctx, store.Query{Scopes: []string{scope}, Outcome: ledger.OK, From: since, Newest: true, Limit: 200})
-	if err != nil {
-		return "", err
-	}
-	for _, rec := range page {
-		var body ledger.Body
-		if rec.Body != nil && json.Unmarshal(rec.Body, &body) == nil && body.Actor.Kind == ledger.AccountActor && r.touched(body.Action) {
-			return body.Actor.Email, nil
+// mender is who made the newest change, since a moment, that shows in what the
+// check now says; or, where it does not say in which entries it saw that, that it
+// reads in the result's scope: an address, or "" if nobody did through the platform.
+func (e *Engine) mender(ctx context.Context, r *running, x Result, since time.Time) (string, error) {
+	for _, seq := range slices.Backward(slices.Sorted(slices.Values(x.Seqs))) {
+		rec, err := e.cfg.Store.Entry(ctx, seq)
+		if err != nil {
+			return "", err
+		}
+		if who := r.changer(rec); who != "" && !rec.Header.Time.Before(since) {
+			return who, nil
 		}
 	}
-	return "", nil
+	q := store.Query{Scopes: []string{x.Scope}, Outcome: ledger.OK, From: since, Newest: true, Limit: 200}
+	for {
+		page, err := e.cfg.Store.Entries(ctx, q)
+		if err != nil {
+			return "", err
+		}
+		for _, rec := range page {
+			if who := r.changer(rec); who != "" {
+				return who, nil
+			}
+		}
+		if len(page) < q.Limit {
+			return "", nil
+		}
+		q.ToSeq = page[len(page)-1].Header.Seq
+	}
+}
+
+// changer is whoever made a change that the check reads, "" if nobody did.
+func (r *running) changer(rec store.Record) string {
+	var body ledger.Body
+	if rec.Body == nil || json.Unmarshal(rec.Body, &body) != nil || body.Actor.Kind != ledger.AccountActor || !r.touched(body.Action) {
+		return ""
+	}
+	return body.Actor.Email
 }
 
 // ran extends the time in which the check ran without being late, up to when what

@@ -9,6 +9,8 @@ import (
 
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
+	"github.com/strongroom/strongroom/internal/command/sessions"
+	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/command/teams"
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/document"
@@ -227,6 +229,72 @@ func TestAcceptance(t *testing.T) {
 	}
 	l.say(10*time.Minute, compliance.Pass("shut"))
 	l.Refused(fault.Conflict, commandtest.None, accept(), l.As("owner"))
+}
+
+// TestMender: whoever made the change that the result shows mended it, not
+// somebody who came later; without one, the newest change that the check reads,
+// however much else happened since. What ceases to apply was mended too.
+func TestMender(t *testing.T) {
+	for _, name := range []string{"seen in an entry", "seen nowhere", "no longer applicable"} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.say(0, compliance.Fail("open"))
+			mended := l.Size()
+			l.Do(&spaces.Rename{Identity: "ward", Name: "warden"}, l.As("admin"))
+			r, want := compliance.Pass("shut"), "admin@example.org"
+			switch name {
+			case "seen in an entry":
+				l.Do(&spaces.Rename{Identity: "warden", Name: "ward"}, l.As("owner"))
+				r.Seqs = []int64{mended}
+			case "seen nowhere":
+				for range 210 {
+					l.Do(&sessions.ReadLogs{App: "clinic"}, l.As("dev"))
+				}
+			case "no longer applicable":
+				r = compliance.NotApplicable("there is no door")
+			}
+			l.say(10*time.Minute, r)
+			if f := l.findings()[0]; f.MendedBy != want {
+				t.Errorf("mended by %q, want %q", f.MendedBy, want)
+			}
+		})
+	}
+}
+
+// TestOwner: whose a finding is, is told of a gap that goes on, and of one that
+// ended, as of its end.
+func TestOwner(t *testing.T) {
+	l := newLab(t)
+	began := l.Now()
+	l.say(time.Minute, compliance.Fail("open"))
+	owned := func(to time.Time, sees compliance.Sight) string {
+		t.Helper()
+		r, err := l.programme.Recall(t.Context(), l.Store, compliance.Period{From: began, To: to, Sees: sees})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range r.History(l.programme.Controls[0]).Gaps {
+			if g.Status == "fail" {
+				return g.Owner
+			}
+		}
+		return "no gap"
+	}
+	for _, who := range []string{"dev", "admin"} {
+		l.Do(&checks.Assign{ID: l.findings()[0].ID, Email: who + "@example.org"}, l.As("owner"))
+		for range 7 {
+			l.say(10*time.Minute, compliance.Fail("open"))
+		}
+	}
+	ward := l.IDs["space:ward"]
+	for to, want := range map[time.Time]string{l.Now(): "admin@example.org", began.Add(time.Hour): "dev@example.org"} {
+		if got := owned(to, compliance.Sight{ward: true}); got != want {
+			t.Errorf("up to %s: owned by %q, want %q", to, got, want)
+		}
+	}
+	if got := owned(l.Now(), compliance.Sight{ward: false}); got != "" {
+		t.Errorf("who may not know is told of %q", got)
+	}
 }
 
 // TestRun: a change that the check reads makes it run at once.

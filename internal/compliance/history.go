@@ -60,6 +60,9 @@ func (r *Recall) History(c *Control) History {
 			h.gaps(check, of, points, list)
 		}
 	}
+	for i, g := range h.Gaps {
+		h.Gaps[i].Owner = r.owner(g.Finding, g.To)
+	}
 	h.Intervals = c.together(all, h.From, h.To)
 	if h.Effectiveness, h.Judged = Effectiveness(h.Intervals); c.judge(document.StatusPass) != document.StatusPass {
 		h.Effectiveness, h.Judged = 0, false // what cannot pass has no share of time in pass
@@ -76,14 +79,11 @@ func (h *History) gaps(check string, of subject, points []Point, list []Interval
 		p := point(points, i.Seq)
 		fails := i.Status == document.StatusFail || i.Status == document.StatusUnknown && i.Seq >= 0
 		if open >= 0 && fails && h.Gaps[open].Status == i.Status && h.Gaps[open].To.Equal(i.From) {
-			h.Gaps[open].To, h.Gaps[open].Open, h.Gaps[open].Owner = i.To, i.To.Equal(h.To), p.Owner
+			h.Gaps[open].To, h.Gaps[open].Open = i.To, i.To.Equal(h.To)
 			continue
 		}
 		if open >= 0 && i.Seq >= 0 && h.Gaps[open].To.Equal(i.From) {
 			h.Gaps[open].EndSeq, h.Gaps[open].MendedBy = i.Seq, p.MendedBy
-			if p.Finding != "" {
-				h.Gaps[open].Owner = p.Owner
-			}
 		}
 		open = -1
 		if fails {
@@ -96,7 +96,7 @@ func (h *History) gaps(check string, of subject, points []Point, list []Interval
 func (h *History) gap(check string, of subject, i Interval, p Point) Gap {
 	return Gap{
 		Check: check, Scope: of.scope, Subject: of.id, Name: p.Name, Status: i.Status, From: i.From, To: i.To, Open: i.To.Equal(h.To),
-		Facts: i.Facts, Seqs: p.Seqs, Seq: i.Seq, EndSeq: -1, Finding: p.Finding, Owner: p.Owner,
+		Facts: i.Facts, Seqs: p.Seqs, Seq: i.Seq, EndSeq: -1, Finding: p.Finding,
 	}
 }
 

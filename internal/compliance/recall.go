@@ -30,6 +30,13 @@ type Recall struct {
 	points    map[string]map[subject][]Point // by check
 	spans     map[string][]Span              // by check
 	ids       map[string]about               // of statuses that entries only name
+	owners    map[string][]tenure            // by finding
+}
+
+// tenure is from when a finding is somebody's.
+type tenure struct {
+	at    time.Time
+	owner string
 }
 
 // subject of a check.
@@ -43,7 +50,7 @@ type about struct {
 // Recall reads a period. It reads the state at its beginning and the entries in
 // it, of the checks alone, and keeps what they say and no bodies.
 func (p *Programme) Recall(ctx context.Context, st store.Store, of Period) (*Recall, error) {
-	r := &Recall{Period: of, programme: p, points: map[string]map[subject][]Point{}, spans: map[string][]Span{}, ids: map[string]about{}}
+	r := &Recall{Period: of, programme: p, points: map[string]map[subject][]Point{}, spans: map[string][]Span{}, ids: map[string]about{}, owners: map[string][]tenure{}}
 	if err := r.bound(ctx, st); err != nil {
 		return nil, err
 	}
@@ -103,7 +110,8 @@ func (r *Recall) opening(v store.View) error {
 			return err
 		}
 		if f := open[document.StatusKey(s.Check, s.Scope, s.Subject)]; f != nil {
-			at.Finding, at.Owner = f.ID, f.Owner
+			at.Finding = f.ID
+			r.owns(f, s.Since)
 		}
 		r.said(s, at)
 	}
@@ -115,7 +123,7 @@ func (r *Recall) opening(v store.View) error {
 // entries reads what was recorded in the period, and the beats after it that
 // tell of its end.
 func (r *Recall) entries(ctx context.Context, st store.Store, begin int64) error {
-	q := store.Query{Actions: []string{"check.report", "check.beat"}, FromSeq: begin, ToSeq: r.Size, To: r.To.Add(r.after()), Limit: 1000}
+	q := store.Query{Actions: []string{"check.report", "check.beat", "finding.assign"}, FromSeq: begin, ToSeq: r.Size, To: r.To.Add(r.after()), Limit: 1000}
 	for begin < r.Size {
 		page, err := st.Entries(ctx, q)
 		if err != nil {
@@ -171,7 +179,8 @@ func (r *Recall) entry(rec store.Record) error {
 		case *document.Status:
 			status = d
 		case *document.Finding:
-			at.Finding, at.Owner, at.MendedBy = d.ID, d.Owner, d.MendedBy
+			at.Finding, at.MendedBy = d.ID, d.MendedBy
+			r.owns(d, at.At)
 		}
 	}
 	if status != nil && at.At.Before(r.To) {
@@ -190,11 +199,28 @@ func (r *Recall) said(s *document.Status, at Point) {
 	if all {
 		at.Name, at.Facts, at.Seqs = s.Name, s.Facts, s.Seqs
 	} else {
-		at.Owner, at.MendedBy = "", ""
+		at.MendedBy = ""
 	}
 	of := subject{s.Scope, s.Subject}
 	r.ids[s.ID] = about{s.Check, of}
 	r.note(s.Check, of, at)
+}
+
+// owns notes whose a finding is from a moment on.
+func (r *Recall) owns(f *document.Finding, at time.Time) {
+	if r.Sees[f.Scope] {
+		r.owners[f.ID] = append(r.owners[f.ID], tenure{at, f.Owner})
+	}
+}
+
+// owner is whose a finding was at a moment.
+func (r *Recall) owner(finding string, at time.Time) (owner string) {
+	for _, t := range r.owners[finding] {
+		if !t.at.After(at) {
+			owner = t.owner
+		}
+	}
+	return owner
 }
 
 func (r *Recall) note(check string, of subject, at Point) {

@@ -238,7 +238,7 @@ func (p *past) compare(of Period) []History {
 	out := p.histories(of)
 	for i, h := range out {
 		c := p.programme.Controls[i]
-		var pass, all int
+		var pass, blind, all int
 		for at := h.From; at.Before(h.To); at = at.Add(time.Minute) {
 			want := p.at(c, at)
 			if got := statusOf(h.Intervals, at); got != want {
@@ -246,6 +246,9 @@ func (p *past) compare(of Period) []History {
 			}
 			if want == document.StatusPass {
 				pass++
+			}
+			if want == document.StatusUnknown {
+				blind++
 			}
 			if want != document.StatusNotApplicable {
 				all++
@@ -255,7 +258,8 @@ func (p *past) compare(of Period) []History {
 		if h.Judged && fmt.Sprintf("%.9f", h.Effectiveness) != fmt.Sprintf("%.9f", float64(pass)/float64(all)) {
 			p.T.Errorf("%s was effective for %f, want %d of %d minutes", c.ID, h.Effectiveness, pass, all)
 		}
-		if h.Judged != (all > 0 && len(c.Proof.Planned) == 0) {
+		applied := all > blind || all > 0 && all == int(h.To.Sub(h.From)/time.Minute)
+		if h.Judged != (applied && len(c.Proof.Planned) == 0) {
 			p.T.Errorf("%s is judged: %v", c.ID, h.Judged)
 		}
 		if short := of.To.Sub(h.To); short > 5*time.Hour {

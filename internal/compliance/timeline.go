@@ -17,7 +17,6 @@ type Point struct {
 	Seqs   []int64
 	// Of the finding that the same entry opened, changed or closed:
 	Finding  string
-	Owner    string
 	MendedBy string
 }
 
@@ -122,21 +121,21 @@ func merge(spans []Span) []Span {
 
 // Effectiveness is the share of the time in which a check passed, of the time
 // in which it had something to say, in [0, 1]. Unknown counts against it. ok is
-// false if there was nothing to say at all.
+// false if there was nothing to say at all: also where what did not apply
+// whenever somebody looked was not looked at for a while.
 func Effectiveness(list []Interval) (share float64, ok bool) {
-	var pass, all time.Duration
+	length := map[string]time.Duration{}
 	for _, i := range list {
-		d := i.To.Sub(i.From)
-		switch i.Status {
-		case document.StatusNotApplicable:
-			continue
-		case document.StatusPass:
-			pass += d
-		}
+		length[i.Status] += i.To.Sub(i.From)
+	}
+	idle, blind := length[document.StatusNotApplicable], length[document.StatusUnknown]
+	delete(length, document.StatusNotApplicable)
+	var all time.Duration
+	for _, d := range length {
 		all += d
 	}
-	if all == 0 {
+	if all == 0 || all == blind && idle > 0 {
 		return 0, false
 	}
-	return float64(pass) / float64(all), true
+	return float64(length[document.StatusPass]) / float64(all), true
 }

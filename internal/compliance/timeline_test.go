@@ -132,6 +132,8 @@ func TestEffectiveness(t *testing.T) {
 		{points(0, "pass"), spans(0, 75), "0.75 true"},
 		{points(0, "not-applicable", 50, "pass", 75, "fail"), spans(0, 100), "0.50 true"},
 		{points(0, "not-applicable"), spans(0, 100), "0.00 false"},
+		{points(0, "not-applicable"), spans(0, 75), "0.00 false"},
+		{nil, nil, "0.00 true"},
 	} {
 		share, ok := Effectiveness(Timeline(test.points, test.spans, minute(0), minute(100)))
 		if got := fmt.Sprintf("%.2f %v", share, ok); got != test.want {

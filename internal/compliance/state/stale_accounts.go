@@ -17,7 +17,10 @@ var staleAccounts = &compliance.Check{
 	Every: time.Hour, Reads: []string{"account."},
 	State: each(func(v store.View, now time.Time, a *document.Account) ([]compliance.Result, error) {
 		if a.Suspended {
-			return one(compliance.NotApplicable("The account "+a.Email+" is suspended.").Of("", a.ID, a.Email), nil)
+			r := compliance.NotApplicable("The account " + a.Email + " is suspended.")
+			var err error
+			r.Seqs, err = seqs(v, a)
+			return one(r.Of("", a.ID, a.Email), err)
 		}
 		if a.Nobodys() {
 			return one(compliance.NotApplicable("The account "+a.Email+" is nobody's: the platform tries with it what must be refused.").Of("", a.ID, a.Email), nil)
