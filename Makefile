@@ -1,6 +1,7 @@
 # make demo   builds everything and shows the whole path on this machine
 # make test   runs every check: what CI runs
 # make bench  measures, against peers in the same run
+# make year   lives a year of a million entries and finds all that was planted
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
@@ -9,7 +10,7 @@ VERSION := 0.1.0
 export STRONGROOM_IMAGES ?= /var/cache/strongroom/images
 export STRONGROOM_HEROKU ?= $(CURDIR)/build/heroku/node_modules/.bin/heroku
 
-.PHONY: build setup test unit lint integration bench demo demo-down demo-clean
+.PHONY: build setup test unit lint integration bench year demo demo-down demo-clean
 
 build:
 	@mkdir -p build
@@ -41,6 +42,11 @@ integration: setup build
 bench: build
 	@scripts/setup bench
 	$(GO) run ./bench $(BENCH)
+
+# YEAR says how many entries; tests/year lives a short year in make test.
+YEAR ?= 1000000
+year:
+	STRONGROOM_YEAR=$(YEAR) $(GO) test -v -count=1 -timeout 60m ./tests/year
 
 demo: setup build
 	@scripts/demo up

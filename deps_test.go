@@ -146,9 +146,9 @@ var contracts = []contract{
 		who: []string{"internal/cli"},
 		only: []string{
 			"client", "images", "internal/engine", "internal/evidence/reader", "internal/fault", "internal/image", "internal/ledger", "internal/pack", "internal/recording",
-			"internal/sample", "internal/server", "internal/store/sqlite", "internal/supervise", "internal/witness", "internal/timestamp",
+			"internal/sample", "internal/server", "internal/simulation", "internal/store/sqlite", "internal/supervise", "internal/witness", "internal/timestamp",
 		},
-		why: "the command line talks to a server through client; besides, it verifies offline and is the door to the processes",
+		why: "the command line talks to a server through client; besides, it verifies offline, simulates, and is the door to the processes",
 	},
 	{
 		who: []string{"cmd/strongroom"}, only: []string{"internal/cli"},

@@ -60,7 +60,7 @@ func (l *life) refused(who *person, scope string, cmd control.Command) error {
 	default:
 		return fmt.Errorf("%s should have been refused: %w", cmd.Action(), err)
 	}
-	l.truth.Denials = append(l.truth.Denials, Denial{l.Now(), cmd.Action(), scope, email, 1})
+	l.truth.Denials = append(l.truth.Denials, Denial{l.Now(), cmd.Action(), scope, email})
 	return nil
 }
 

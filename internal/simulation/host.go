@@ -13,13 +13,13 @@ import (
 // programme is what looks at the simulated installation: the checks of the state
 // as they are, but at the simulation's pace, and in the place of those that try
 // something or look at a host, which there is not, ones that say what is planted.
-func (l *life) programme() *compliance.Programme {
-	p := &compliance.Programme{Catalogue: l.cfg.Programme.Catalogue}
-	for _, real := range l.cfg.Programme.Checks {
-		c := *real
+func (l *life) programme(real *compliance.Programme) *compliance.Programme {
+	p := &compliance.Programme{Catalogue: real.Catalogue}
+	for _, check := range real.Checks {
+		c := *check
 		c.Every = l.cfg.Step
 		if strings.HasPrefix(c.ID, "state.") && c.State != nil {
-			c.State = l.look(c.ID, real.State)
+			c.State = l.look(c.ID, check.State)
 		} else {
 			c.State, c.Try = nil, l.stand(c.ID)
 		}

@@ -33,7 +33,7 @@ func (l *life) plant() {
 	l.rand.Shuffle(len(plants), func(i, j int) { plants[i], plants[j] = plants[j], plants[i] })
 	for i, p := range plants {
 		// In the morning: what must be mended within a day can be.
-		p(date(firstSlot + i*fortnight).Add(6*time.Hour + l.within(time.Hour)))
+		p(date(firstSlot + i*fortnight).Add(6*time.Hour + l.within(15*time.Minute)))
 	}
 	// The attic goes with what was wrong with it.
 	l.unrecordedForGood(date(30))
@@ -70,7 +70,7 @@ func (l *life) seen(t time.Time) time.Time {
 
 // sees has somebody take a finding on, minutes after it was made.
 func (l *life) sees(f Fault, by *person) Fault {
-	f.Owner, f.Finding = by.email, true
+	f.Owner = by.email
 	l.at(l.seen(f.From).Add(10*time.Minute), func() error { return l.assign(f.Check, f.Name, by) })
 	return f
 }
@@ -106,7 +106,7 @@ func (l *life) trust(at time.Time, s *space, rules []document.TrustedIP) {
 func (l *life) open(s *space, from, to time.Time) Fault {
 	l.trust(from, s, everybody)
 	l.trust(to, s, ownNetwork)
-	return Fault{Check: "state.trusted-ips", Scope: s.id, Name: s.name, Tells: "from everybody", From: from, To: to, Mended: l.owner(s).email, Finding: true}
+	return Fault{Check: "state.trusted-ips", Scope: s.id, Name: s.name, Tells: "from everybody", From: from, To: to, Mended: l.owner(s).email}
 }
 
 func (l *life) openToAll(at time.Time) {
@@ -241,7 +241,9 @@ func (l *life) incomplete(at time.Time) {
 func (l *life) unrecorded(at time.Time) { l.lost(l.space("lab"), at) }
 
 // unrecordedForGood is one in the space that will be destroyed, and that ends it.
-func (l *life) unrecordedForGood(at time.Time) { l.lost(l.space("attic"), at.Add(7*time.Hour)) }
+func (l *life) unrecordedForGood(at time.Time) {
+	l.lost(l.space("attic"), at.Add(7*time.Hour+10*time.Minute))
+}
 
 func (l *life) lost(s *space, at time.Time) {
 	l.at(at, func() error { return l.session(s.apps[0], false) })
@@ -333,8 +335,8 @@ func (l *life) destroyed(at time.Time) {
 
 // unused is an account that somebody left behind, and that is found.
 func (l *life) unused(name string, at time.Time) {
-	l.at(at.Add(7*time.Hour), func() error { _, err := l.account(name); return err })
-	made := at.Add(7*time.Hour + time.Second)
+	l.at(at.Add(7*time.Hour+10*time.Minute), func() error { _, err := l.account(name); return err })
+	made := at.Add(7*time.Hour + 10*time.Minute + time.Second)
 	to := made.Add(92 * 24 * time.Hour)
 	email := name + "@" + domain
 	l.at(to, func() error { return l.do(&people.SuspendAccount{Email: email}, l.root.as("")) })

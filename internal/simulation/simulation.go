@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/fault"
 )
@@ -32,12 +33,9 @@ type Config struct {
 	Entries int64 // how many to come to, roughly; the story itself needs MinEntries
 	// Step is how often the checks run: it divides a day. A check that a real
 	// installation runs every ten minutes would be most of the simulation's work.
-	Step time.Duration
-	// Programme is the catalogue with all checks. Those of the state run as they
-	// are; in the place of the others stand ones that say what is planted.
-	Programme *compliance.Programme
-	Log       *slog.Logger
-	Progress  func(day int, entries int64) // nil: nobody asks
+	Step     time.Duration
+	Log      *slog.Logger
+	Progress func(day int, entries int64) // nil: nobody asks
 }
 
 // MinEntries is what the story itself comes to; the rest is everyday work.
@@ -82,6 +80,10 @@ func Live(ctx context.Context, cfg Config) (*Year, error) {
 	if cfg.Entries < MinEntries {
 		return nil, fault.New(fault.Invalid, "A year comes to %d entries at least.", MinEntries)
 	}
+	real, err := builtin.Programme(builtin.Reach{})
+	if err != nil {
+		return nil, err
+	}
 	s, err := newSite(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func Live(ctx context.Context, cfg Config) (*Year, error) {
 		site: s, cfg: cfg, ctx: ctx, rand: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)), people: map[string]*person{},
 		host: map[string]string{}, hung: map[string]bool{},
 	}
-	l.looking = l.programme()
+	l.looking = l.programme(real)
 	if err := l.live(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/control"
@@ -9,64 +10,74 @@ import (
 // Truth is what was planted: what whoever reads the record must find, and
 // nothing else. It knows when things happened, not when a check saw them.
 type Truth struct {
-	First, Last time.Time     `json:"-"` // runs of the checks that the record begins and ends with
-	Step        time.Duration `json:"-"`
-	Spaces      []Space
-	Faults      []Fault
-	Outages     []Outage
-	Denials     []Denial
-	Changes     []Change // that went live with nobody's approval
-	Destroyed   []Destruction
+	First     time.Time     `json:"first"` // runs of the checks that the record begins and ends with
+	Last      time.Time     `json:"last"`
+	Step      time.Duration `json:"step"` // between two runs, in nanoseconds
+	Spaces    []Space       `json:"spaces"`
+	Faults    []Fault       `json:"faults"`
+	Outages   []Outage      `json:"outages"`
+	Denials   []Denial      `json:"refusals"`
+	Changes   []Change      `json:"unapproved"` // went live with nobody's approval
+	Destroyed []Destruction `json:"destroyed"`
 }
 
-// Space is one with a pack to be had.
+// Space is one that there was.
 type Space struct {
-	ID, Name, Team, TeamName string
-	by                       control.By // its auditor
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Team     string `json:"team"` // id
+	TeamName string `json:"team_name"`
+
+	by control.By // its auditor
 }
 
 // Fault is something that was not as it ought to be.
 type Fault struct {
-	Check   string
-	Scope   string // id of the space or team, "" = the installation
-	Name    string // of the subject, as checks call it
-	Tells   string // a part of what the check says of it
-	From    time.Time
-	To      time.Time // zero: it went on
-	Mended  string    // by whom, an address; "" = nobody through the platform
-	Owner   string    // of its finding
-	Finding bool      // it has one; a check that cannot run has none
+	Check  string    `json:"check"`
+	Scope  string    `json:"scope"` // id of the space or team, "" = the installation
+	Name   string    `json:"name"`  // of the subject, as checks call it
+	Tells  string    `json:"tells"` // a part of what the check says of it
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`        // zero: it went on
+	Mended string    `json:"mended_by"` // an address; "" = nobody through the platform
+	Owner  string    `json:"owner"`     // of its finding
 }
 
 // Outage is a time in which a check did not run, or none did.
 type Outage struct {
-	Check string // "" = all
-	From  time.Time
-	To    time.Time
+	Check string    `json:"check"` // "" = all
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
 }
 
 // Denial is something that was tried and refused.
 type Denial struct {
-	At     time.Time
-	Action string
-	Scope  string
-	Who    string // "" = nobody who was known
-	Times  int64
+	At     time.Time `json:"at"`
+	Action string    `json:"action"`
+	Scope  string    `json:"scope"`
+	Who    string    `json:"who"` // "" = nobody who was known
 }
 
 // Change went live without approval.
 type Change struct {
-	At      time.Time
-	Scope   string
-	Release string
-	Who     string
+	At      time.Time `json:"at"`
+	Scope   string    `json:"scope"`
+	Release string    `json:"release"`
+	Who     string    `json:"who"`
 }
 
 // Destruction is the end of a space.
 type Destruction struct {
-	At    time.Time
-	Scope string
-	Who   string
+	At    time.Time `json:"at"`
+	Scope string    `json:"scope"`
+	Who   string    `json:"who"`
+}
+
+// Packs are the spaces that packs can be made of: those that are still there.
+func (t *Truth) Packs() []Space {
+	return slices.DeleteFunc(slices.Clone(t.Spaces), func(s Space) bool {
+		return slices.ContainsFunc(t.Destroyed, func(d Destruction) bool { return d.Scope == s.ID })
+	})
 }
 
 func (t *Truth) auditor(space string) control.By {

@@ -18,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/strongroom/strongroom/internal/compliance"
-	"github.com/strongroom/strongroom/internal/compliance/builtin"
 	"github.com/strongroom/strongroom/internal/simulation"
 )
 
@@ -29,24 +28,18 @@ const entriesVariable = "STRONGROOM_YEAR"
 func TestYear(t *testing.T) {
 	y := live(t)
 	t.Run("history", func(t *testing.T) { history(t, y) })
-	for _, s := range y.Truth.Spaces {
-		if s.Name == "attic" {
-			continue // it is gone, and with it who may read of it
-		}
+	for _, s := range y.Truth.Packs() {
 		t.Run(s.Name, func(t *testing.T) { packed(t, y, s) })
 	}
 }
 
 func live(t *testing.T) *simulation.Year {
 	t.Helper()
-	p, err := builtin.Programme(builtin.Reach{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	cfg := simulation.Config{
-		Dir: t.TempDir(), Seed: 1, Entries: simulation.MinEntries, Step: 12 * time.Hour, Programme: p, Log: slog.New(slog.DiscardHandler),
+		Dir: t.TempDir(), Seed: 1, Entries: simulation.MinEntries, Step: 12 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	}
 	if n := os.Getenv(entriesVariable); n != "" {
+		var err error
 		if cfg.Entries, err = strconv.ParseInt(n, 10, 64); err != nil {
 			t.Fatal(err)
 		}
