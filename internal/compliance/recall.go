@@ -158,6 +158,9 @@ func (r *Recall) entry(rec store.Record) error {
 		r.erased(rec.Header)
 		return nil
 	}
+	if scanBeat(rec.Body, r.span) {
+		return nil
+	}
 	var body ledger.Body
 	if err := json.Unmarshal(rec.Body, &body); err != nil {
 		return &store.Damage{Seq: rec.Header.Seq, What: "its body cannot be read"}
@@ -256,8 +259,19 @@ func (r *Recall) erased(h ledger.Header) {
 
 func (r *Recall) ran(b *document.Beat) {
 	for _, x := range b.Runs {
-		r.spans[x.Check] = append(r.spans[x.Check], Span{x.From, x.To})
+		r.span(x.Check, Span{x.From, x.To})
 	}
+}
+
+// span notes when a check ran. Where it goes on from the time before, as nearly
+// always, that becomes longer: there are fewer to look at.
+func (r *Recall) span(check string, s Span) {
+	list := r.spans[check]
+	if n := len(list); n > 0 && !s.From.Before(list[n-1].From) && !s.From.After(list[n-1].To) {
+		list[n-1].To = later(list[n-1].To, s.To)
+		return
+	}
+	r.spans[check] = append(list, s)
 }
 
 // end is up to when the record of some checks reaches, where their next beats
