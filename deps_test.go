@@ -165,6 +165,13 @@ var contracts = []contract{
 		why:   "the same ledger must be able to drive another engine and another database",
 	},
 	{
+		who: []string{"internal/alert"},
+		only: []string{
+			"internal/command/alerts", "internal/control", "internal/document", "internal/fault", "internal/ledger", "internal/secret", "internal/store",
+		},
+		why: "what is sent outside is told by entries alone, and how that went by a command",
+	},
+	{
 		who: []string{"internal/evidence"}, never: []string{"internal/driver/..."},
 		why: "a report is a query over the ledger",
 	},

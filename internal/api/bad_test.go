@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/document"
@@ -30,6 +31,9 @@ func strangers(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.vars["finding"] = commandtest.Find[*document.Finding](w.World, "scope", w.vars["space:ward"])[0].ID
+	add := &alerts.Add{Channel: document.AlertEmail, To: "oncall@example.org", Space: "ward"}
+	w.Do(add, w.As("owner"))
+	w.vars["alert"] = add.Alert.ID
 	w.serve(Config{
 		RatePerHour: 1_000_000, Blobs: w.Blobs, Domain: "apps.localhost", Version: "test",
 		Terminals: parts{}, Bastion: parts{}, Logs: parts{}, Evidence: parts{}, Network: parts{}, Probes: parts{}, Checkpoints: w.signed,
@@ -43,7 +47,7 @@ func (w *world) ofCare() map[string]string {
 	return map[string]string{
 		"team": "care", "space": "ward", "app": "clinic", "addon": w.vars["addon"], "database": w.vars["addon"], "attachment": w.vars["attachment"],
 		"release": w.vars["release:1"], "build": w.vars["build:1"], "slug": w.vars["slug:1"], "session": w.vars["session:closed"],
-		"finding": w.vars["finding"],
+		"finding": w.vars["finding"], "alert": w.vars["alert"],
 	}
 }
 
@@ -61,7 +65,7 @@ func fill(path string, ids map[string]string) string {
 
 // theirs tells whether a route's path names something of a team.
 func theirs(r Route) bool {
-	return slices.ContainsFunc([]string{"team", "space", "app", "addon", "database", "attachment", "finding"}, r.has)
+	return slices.ContainsFunc([]string{"team", "space", "app", "addon", "database", "attachment", "finding", "alert"}, r.has)
 }
 
 // body is what a route is asked with where only the path matters.

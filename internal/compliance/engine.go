@@ -214,7 +214,7 @@ func (e *Engine) Due(ctx context.Context) error {
 			failed = fmt.Errorf("%s: %w", r.ID, err)
 		}
 	}
-	if err := e.reopen(ctx); err != nil {
+	if err := e.dates(ctx); err != nil {
 		failed = err
 	}
 	if e.cfg.Now().Sub(e.beat) >= beatEvery {
@@ -419,23 +419,33 @@ func (e *Engine) tell(ctx context.Context, runs []document.Run) error {
 	return err
 }
 
-// reopen opens findings whose acceptance has ended.
-func (e *Engine) reopen(ctx context.Context) error {
-	var over []string
+// dates opens findings whose acceptance has ended, and reminds of those that are
+// open after their date.
+func (e *Engine) dates(ctx context.Context) error {
+	var due []control.Command
 	now := e.cfg.Now()
 	if err := e.cfg.Store.Read(ctx, func(v store.View) error {
-		list, err := store.Find[*document.Finding](v, "state", document.FindingAccepted)
-		for _, f := range list {
+		accepted, err := store.Find[*document.Finding](v, "state", document.FindingAccepted)
+		if err != nil {
+			return err
+		}
+		for _, f := range accepted {
 			if !now.Before(f.Accepted.Until) {
-				over = append(over, f.ID)
+				due = append(due, &checks.Reopen{ID: f.ID})
+			}
+		}
+		open, err := store.Find[*document.Finding](v, "state", document.FindingOpen)
+		for _, f := range open {
+			if f.Late(now) {
+				due = append(due, &checks.Remind{ID: f.ID})
 			}
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	for _, id := range over {
-		if _, err := e.cfg.Kernel.Execute(ctx, &checks.Reopen{ID: id}, by()); err != nil {
+	for _, cmd := range due {
+		if _, err := e.cfg.Kernel.Execute(ctx, cmd, by()); err != nil {
 			return err
 		}
 	}

@@ -95,20 +95,22 @@ const (
 // moment. Only the check's passing again closes it.
 type Finding struct {
 	Base
-	Check    string      `json:"check"`
-	Scope    string      `json:"scope"`
-	Subject  string      `json:"subject"`
-	Name     string      `json:"name"` // of the subject
-	Controls []string    `json:"controls"`
-	Severity string      `json:"severity"`
-	State    string      `json:"state"`
-	Facts    []string    `json:"facts"`
-	Seqs     []int64     `json:"seqs"`
-	OpenedAt time.Time   `json:"opened_at"`
-	DueAt    time.Time   `json:"due_at"`
-	ClosedAt *time.Time  `json:"closed_at"`
-	Owner    string      `json:"owner"` // address; "" = nobody yet
-	Accepted *Acceptance `json:"accepted"`
+	Check    string     `json:"check"`
+	Scope    string     `json:"scope"`
+	Subject  string     `json:"subject"`
+	Name     string     `json:"name"` // of the subject
+	Controls []string   `json:"controls"`
+	Severity string     `json:"severity"`
+	State    string     `json:"state"`
+	Facts    []string   `json:"facts"`
+	Seqs     []int64    `json:"seqs"`
+	OpenedAt time.Time  `json:"opened_at"`
+	DueAt    time.Time  `json:"due_at"`
+	ClosedAt *time.Time `json:"closed_at"`
+	// OverdueAt is when it was first seen to be open after its date.
+	OverdueAt *time.Time  `json:"overdue_at"`
+	Owner     string      `json:"owner"` // address; "" = nobody yet
+	Accepted  *Acceptance `json:"accepted"`
 	// MendedBy is who made the last change before it was seen to pass again, as
 	// far as that went through the platform.
 	MendedBy string `json:"mended_by"`
@@ -125,6 +127,11 @@ type Acceptance struct {
 
 // Kind is KindFinding.
 func (*Finding) Kind() Kind { return KindFinding }
+
+// Late tells whether it is open after its date and nobody was reminded yet.
+func (f *Finding) Late(now time.Time) bool {
+	return f.State == FindingOpen && f.OverdueAt == nil && now.After(f.DueAt)
+}
 
 // Keys finds findings by scope, check and state, and those that are not closed
 // by what they are about.

@@ -138,6 +138,7 @@ var types = map[Kind]kindType{
 	KindSession:       {1, func() Doc { return new(Session) }},
 	KindImage:         {1, func() Doc { return new(Image) }},
 	KindAttempt:       {1, func() Doc { return new(Attempt) }},
+	KindAlert:         {1, func() Doc { return new(Alert) }},
 	KindPack:          {1, func() Doc { return new(Pack) }},
 	KindStatus:        {1, func() Doc { return new(Status) }},
 	KindBeat:          {1, func() Doc { return new(Beat) }},

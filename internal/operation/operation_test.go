@@ -51,14 +51,14 @@ type jobs struct {
 	fail int
 }
 
-func (s *jobs) JobDone(id int64) error {
+func (s *jobs) JobDone(ids ...int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail > 0 {
 		s.fail--
 		return errors.New("the disk is full")
 	}
-	return s.Store.JobDone(id)
+	return s.Store.JobDone(ids...)
 }
 
 func newLab(t *testing.T) *lab {

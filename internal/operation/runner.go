@@ -18,6 +18,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/blob"
 	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/releases"
 	"github.com/strongroom/strongroom/internal/command/sessions"
@@ -91,7 +92,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		changed := r.cfg.Kernel.Changed()
-		jobs, err := r.cfg.Store.Jobs(ctx, maxJobs)
+		jobs, err := r.cfg.Store.Jobs(ctx, maxJobs, alerts.JobSend, alerts.JobTest)
 		if err != nil && ctx.Err() == nil {
 			r.cfg.Log.Warn("jobs cannot be read", "error", err)
 		}

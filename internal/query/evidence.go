@@ -1,6 +1,8 @@
 package query
 
 import (
+	"slices"
+
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
@@ -150,4 +152,15 @@ func (r *Reader) ownEvidence(identity string, out map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// Alerts lists where findings are sent to, of the scopes whose evidence the caller
+// reads in full.
+func (r *Reader) Alerts(scope string) ([]*document.Alert, error) {
+	sees, err := r.Evidence(scope)
+	if err != nil {
+		return nil, err
+	}
+	list, err := store.Find[*document.Alert](r.v, "all", "")
+	return slices.DeleteFunc(list, func(a *document.Alert) bool { return !sees[a.Scope] }), err
 }

@@ -78,6 +78,8 @@ type Config struct {
 	// errors mean and whom to ask, with an anchor for each id ("forbidden");
 	// the API's errors and the heroku CLI show it. "" = errors have no url.
 	Help string `json:"help"`
+	// Alerts is how findings reach people.
+	Alerts AlertsConfig `json:"alerts"`
 	// TrustedProxies are the networks of reverse proxies, as 10.0.0.0/8 or one
 	// address: only they are believed when they say in X-Forwarded-For where a
 	// request comes from. Without any, a proxy is the source of all requests.
@@ -177,6 +179,9 @@ func (c *Config) defaults() error {
 		return fault.New(fault.Invalid, "master_key_from: %q is neither \"file\" nor \"passphrase\"", c.MasterKeyFrom)
 	}
 	if err := c.Build.check(); err != nil {
+		return err
+	}
+	if err := c.Alerts.check(); err != nil {
 		return err
 	}
 	if err := c.parseProxies(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/strongroom/strongroom/internal/alert"
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/blob"
 	"github.com/strongroom/strongroom/internal/ciphers"
@@ -65,6 +66,7 @@ type parts struct {
 	outside      *outside.Observers
 	programme    *compliance.Programme
 	checks       *compliance.Engine
+	alerts       *alert.Sender
 	noteSigner   note.Signer
 	certificate  []byte // that the API shows, DER
 }
@@ -196,6 +198,9 @@ func (p *parts) construct(master secret.KeyWrapper) (err error) {
 		return err
 	}
 	p.checks = newCompliance(p)
+	if p.alerts, err = newAlerts(p); err != nil {
+		return err
+	}
 	p.deploys, err = newDeploys(p)
 	return err
 }
@@ -263,6 +268,7 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		g.Go(func() error { return p.prober.Run(gctx) })
 		g.Go(func() error { return p.checks.Run(gctx) })
 		g.Go(func() error { return p.outside.Run(gctx) })
+		g.Go(func() error { return p.alerts.Run(gctx) })
 		g.Go(func() error { return p.answer(gctx) })
 		g.Go(func() error { return serveHTTP(gctx, handler, tlsConfig, l) })
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))

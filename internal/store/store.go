@@ -118,10 +118,13 @@ type Store interface {
 	// Hashes reads stored tree hashes.
 	Hashes(ctx context.Context) tlog.HashReader
 
-	// Jobs lists the jobs that are not done, oldest first.
-	Jobs(ctx context.Context, limit int) ([]Job, error)
-	// JobDone forgets a job. It is not state: a job done twice is harmless.
-	JobDone(id int64) error
+	// Jobs lists the jobs that are not done, oldest first, but those of kinds that
+	// others do.
+	Jobs(ctx context.Context, limit int, but ...string) ([]Job, error)
+	// JobsOf lists those of a kind, oldest first; about one thing, if ref is given.
+	JobsOf(ctx context.Context, kind, ref string, limit int) ([]Job, error)
+	// JobDone forgets jobs. They are not state: a job done twice is harmless.
+	JobDone(ids ...int64) error
 
 	// Verify recomputes everything from the entries and compares. The error is
 	// a *Damage where the data is at fault.

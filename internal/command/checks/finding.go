@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -27,16 +28,7 @@ func (x *aimed) aim(v store.View, id string) (control.Aim, error) {
 		return control.Aim{}, err
 	}
 	x.finding = f
-	a := control.Aim{Scope: f.Scope, Target: ledger.Target{Kind: "finding", ID: f.ID, Name: f.Check}, Need: authz.Operate}
-	if f.Scope == "" {
-		return a, nil
-	}
-	a.Need, a.See, a.On.Team = authz.TeamManage, authz.EvidenceRead, f.Scope
-	space, err := v.Get(document.KindSpace, f.Scope)
-	if s, ok := space.(*document.Space); ok {
-		a.On.Team = s.Team
-	}
-	return a, err
+	return alerts.Manage(v, f.Scope, ledger.Target{Kind: "finding", ID: f.ID, Name: f.Check})
 }
 
 func (x *aimed) open() error {
@@ -65,7 +57,7 @@ func (*Accept) Action() string { return "finding.accept" }
 func (c *Accept) Aim(v store.View) (control.Aim, error) { return c.aim(v, c.ID) }
 
 // Decide wants a reason and an end.
-func (c *Accept) Decide(_ store.View, by control.By, now time.Time, d *control.Decision) error {
+func (c *Accept) Decide(v store.View, by control.By, now time.Time, d *control.Decision) error {
 	if err := c.open(); err != nil {
 		return err
 	}
@@ -83,7 +75,7 @@ func (c *Accept) Decide(_ store.View, by control.By, now time.Time, d *control.D
 	f.Accepted = &document.Acceptance{By: by.Actor.ID, Email: by.Actor.Email, Reason: c.Reason, At: now, Until: c.Until.UTC()}
 	c.Result = f
 	d.Put(f)
-	return nil
+	return alerts.Tell(v, d, f)
 }
 
 // Assign gives a finding an owner.
@@ -142,12 +134,40 @@ func (c *Reopen) Aim(v store.View) (control.Aim, error) {
 }
 
 // Decide is for findings that were accepted.
-func (c *Reopen) Decide(_ store.View, _ control.By, now time.Time, d *control.Decision) error {
+func (c *Reopen) Decide(v store.View, _ control.By, now time.Time, d *control.Decision) error {
 	f := c.finding
 	if f.State != document.FindingAccepted || now.Before(f.Accepted.Until) {
 		return fault.New(fault.Conflict, "The finding is %s.", f.State)
 	}
 	f.State = document.FindingOpen
 	d.Put(f)
-	return nil
+	return alerts.Tell(v, d, f)
+}
+
+// Remind says that a finding is open after its date, once.
+type Remind struct {
+	ID string
+
+	aimed
+}
+
+// Action is finding.overdue.
+func (*Remind) Action() string { return "finding.overdue" }
+
+// Aim is the finding; the platform does it.
+func (c *Remind) Aim(v store.View) (control.Aim, error) {
+	a, err := c.aim(v, c.ID)
+	a.Need, a.See = authz.System, ""
+	return a, err
+}
+
+// Decide is for findings that nobody was reminded of.
+func (c *Remind) Decide(v store.View, _ control.By, now time.Time, d *control.Decision) error {
+	f := c.finding
+	if !f.Late(now) {
+		return fault.New(fault.Conflict, "The finding is %s and due %s.", f.State, f.DueAt.Format(time.DateOnly))
+	}
+	f.OverdueAt = &now
+	d.Put(f)
+	return alerts.Tell(v, d, f)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -106,18 +107,26 @@ func (c *Report) find(v store.View, now time.Time, d *control.Decision) error {
 	}
 	switch c.Status {
 	case document.StatusFail:
-		d.Put(c.finding(open, now))
+		f := c.finding(open, now)
+		d.Put(f)
+		if len(open) == 0 {
+			return alerts.Tell(v, d, f)
+		}
 	case document.StatusPass, document.StatusNotApplicable:
-		c.close(open, now, d)
+		return c.close(v, open, now, d)
 	}
 	return nil
 }
 
-func (c *Report) close(open []*document.Finding, now time.Time, d *control.Decision) {
+func (c *Report) close(v store.View, open []*document.Finding, now time.Time, d *control.Decision) error {
 	for _, f := range open {
 		f.State, f.ClosedAt, f.MendedBy = document.FindingClosed, &now, c.MendedBy
 		d.Put(f)
+		if err := alerts.Tell(v, d, f); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // end ends the status of a subject that is gone.
@@ -129,7 +138,9 @@ func (c *Report) end(v store.View, now time.Time, d *control.Decision) error {
 	if err != nil {
 		return err
 	}
-	c.close(open, now, d)
+	if err := c.close(v, open, now, d); err != nil {
+		return err
+	}
 	d.Delete(document.KindStatus, c.was.ID)
 	d.Note("status", "gone")
 	return nil

@@ -240,9 +240,16 @@ func (c *Gone) Aim(v store.View) (control.Aim, error) {
 	return System(s), nil
 }
 
-// Decide deletes the document.
-func (c *Gone) Decide(_ store.View, _ control.By, _ time.Time, d *control.Decision) error {
+// Decide deletes the document, and where the space's findings were sent to.
+func (c *Gone) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	d.Delete(document.KindSpace, c.ID)
+	channels, err := store.Find[*document.Alert](v, "scope", c.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range channels {
+		d.Delete(document.KindAlert, a.ID)
+	}
 	d.Note("key", "destroyed")
 	d.Job(JobDispose, c.ID)
 	d.DestroyKeys = append(d.DestroyKeys, c.ID)

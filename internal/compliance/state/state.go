@@ -21,7 +21,7 @@ const often = 10 * time.Minute
 func All() []*compliance.Check {
 	return []*compliance.Check{
 		approvalPolicy, exceptions, releasesApproved, releaseEvidence, ephiMarked, trustedIPs, requestsWaiting, sessionsRecorded,
-		staleAccounts, tokenAge, volumesEncrypted, findingsOverdue,
+		staleAccounts, tokenAge, volumesEncrypted, findingsOverdue, alertsDelivered,
 	}
 }
 

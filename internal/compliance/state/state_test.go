@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/attempts"
 	"github.com/strongroom/strongroom/internal/command/checks"
@@ -168,6 +169,21 @@ var mutations = []mutation{
 				}
 			}
 		},
+	},
+	{
+		check: "state.alerts-delivered", subject: "alert", tells: "webhook to alerts.example.org are not taken since 2026-03-02T12:00:00Z: Nobody listens",
+		before: func(w *commandtest.World) {
+			key := secret.NewValue([]byte("sixteen bytes are enough"))
+			add := &alerts.Add{Channel: "webhook", To: "https://alerts.example.org/strongroom", Team: "care", Secret: key}
+			w.Do(add, w.As("owner"))
+			w.IDs["alert"] = add.Alert.ID
+			w.Do(&alerts.Record{ID: add.Alert.ID}, commandtest.Platform)
+		},
+		breaks: func(w *commandtest.World) {
+			w.Do(&alerts.Record{ID: w.IDs["alert"], Error: "Nobody listens at the receiver's address."}, commandtest.Platform)
+			w.Pass(16 * time.Minute)
+		},
+		mends: func(w *commandtest.World) { w.Do(&alerts.Record{ID: w.IDs["alert"]}, commandtest.Platform) },
 	},
 	{
 		check: "state.volumes-encrypted", subject: "addon", tells: "runs without an encrypted volume",

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -80,10 +81,23 @@ func (s *Store) Changed(ctx context.Context, kind document.Kind, size int64) (ou
 }
 
 // Jobs implements store.Store.
-func (s *Store) Jobs(ctx context.Context, limit int) ([]store.Job, error) {
+func (s *Store) Jobs(ctx context.Context, limit int, but ...string) ([]store.Job, error) {
+	others, err := json.Marshal(append([]string{}, but...)) // nil would be null, which is nobody's kind
+	if err != nil {
+		return nil, err
+	}
+	return s.jobs(ctx, `kind NOT IN (SELECT value FROM json_each(?))`, string(others), limit)
+}
+
+// JobsOf lists the jobs of a kind.
+func (s *Store) JobsOf(ctx context.Context, kind, ref string, limit int) ([]store.Job, error) {
+	return s.jobs(ctx, `kind = ? AND (ref = ? OR ? = '')`, kind, ref, ref, limit)
+}
+
+func (s *Store) jobs(ctx context.Context, where string, args ...any) ([]store.Job, error) {
 	var out []store.Job
 	err := s.readers.transaction(ctx, func(t *transaction) error {
-		return t.each(`SELECT id, seq, kind, ref FROM jobs ORDER BY id LIMIT ?`, []any{limit}, func(rows *sql.Rows) error {
+		return t.each(`SELECT id, seq, kind, ref FROM jobs WHERE `+where+` ORDER BY id LIMIT ?`, args, func(rows *sql.Rows) error {
 			var j store.Job
 			err := rows.Scan(&j.ID, &j.Seq, &j.Kind, &j.Ref)
 			out = append(out, j)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -302,13 +303,17 @@ func (b *batch) flush() error {
 }
 
 // JobDone implements store.Store. Jobs are a to-do list, not state.
-func (s *Store) JobDone(id int64) error {
+func (s *Store) JobDone(ids ...int64) error {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
 	if s.writer == nil {
 		return errReadOnly
 	}
-	if _, err := s.writer.Exec(`DELETE FROM jobs WHERE id = ?`, id); err != nil {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	if _, err := s.writer.Exec(`DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))`, string(list)); err != nil {
 		return fmt.Errorf("job done: %w", err)
 	}
 	return nil
