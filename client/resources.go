@@ -123,6 +123,11 @@ func (c *Client) SetPolicy(ctx context.Context, team string, p Policy) (Waiting,
 	return w, c.Do(ctx, http.MethodPatch, Path("teams", team, "policy"), p, &w)
 }
 
+// MarkAddonEPHI says whether an add-on holds electronic protected health information.
+func (c *Client) MarkAddonEPHI(ctx context.Context, addon, mark string) error {
+	return c.Do(ctx, http.MethodPatch, Path("strongroom", "addons", addon), map[string]string{"ephi": mark}, nil)
+}
+
 // MarkEPHI says whether an app holds electronic protected health information.
 func (c *Client) MarkEPHI(ctx context.Context, app, mark string) error {
 	return c.Do(ctx, http.MethodPatch, Path("apps", app), map[string]string{"ephi": mark}, nil)

@@ -113,6 +113,21 @@ func createAddon(c *call) (Answer, error) {
 	return created(c.addonNow(cmd.Addon.ID))
 }
 
+// markAddon says whether an add-on holds ePHI.
+func markAddon(c *call) (Answer, error) {
+	var in struct {
+		EPHI string `json:"ephi"`
+	}
+	if err := c.body(&in); err != nil {
+		return Answer{}, err
+	}
+	cmd := &addons.Mark{Identity: c.path("addon"), EPHI: in.EPHI}
+	if err := c.execute(cmd); err != nil {
+		return Answer{}, err
+	}
+	return ok(c.addonNow(cmd.Addon.ID))
+}
+
 // planName resolves the id of a plan.
 func planName(identity string) string {
 	for _, s := range addons.Services {

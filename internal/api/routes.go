@@ -193,6 +193,7 @@ func Routes() []Route {
 		{Method: get, Path: "/strongroom/findings", Need: authz.EvidenceRead, handle: listFindings},
 		{Method: post, Path: "/strongroom/findings/{finding}/actions/accept", Need: authz.TeamManage, Action: "finding.accept", Scope: scopeGlobal, handle: acceptFinding},
 		{Method: post, Path: "/strongroom/findings/{finding}/actions/assign", Need: authz.TeamManage, Action: "finding.assign", Scope: scopeGlobal, handle: assignFinding},
+		{Method: patch, Path: "/strongroom/addons/{addon}", Need: authz.AppManage, Action: "addon.mark", Schema: "add-on", handle: markAddon},
 		{Method: get, Path: "/strongroom/alerts", Need: authz.EvidenceRead, handle: listAlerts},
 		{Method: post, Path: "/strongroom/alerts", Need: authz.TeamManage, Action: "alert.add", Scope: scopeGlobal, handle: addAlert},
 		{Method: remove, Path: "/strongroom/alerts/{alert}", Need: authz.TeamManage, Action: "alert.remove", Scope: scopeGlobal, handle: removeAlert},

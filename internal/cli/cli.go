@@ -91,7 +91,7 @@ variable set.`,
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
 	}
 	root.AddCommand(
-		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s),
+		newLogin(s), newHeroku(s), newEnv(s), newReleasesApprove(s), newAppsEPHI(s), newAddonsEPHI(s),
 		newEvidenceExport(s), newEvidenceVerify(s), newEvidenceVerifier(s), newEvidenceSample(s), newSessions(s), newSessionsPlay(s), newSpacesProbe(s),
 		newControls(s), newControlsExplain(s), newControlsHistory(s), newFindings(s), newFindingsAccept(s), newFindingsAssign(s),
 		newAlerts(s), newAlertsAdd(s), newAlertsRemove(s), newAlertsTest(s),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/client"
 	"github.com/strongroom/strongroom/internal/recording"
 )
 
@@ -64,22 +65,34 @@ func (r *remote) letLive(ctx context.Context, app, version string) error {
 }
 
 func newAppsEPHI(s streams) *cobra.Command {
-	var app string
-	c := &cobra.Command{
+	return newEPHI(s, &cobra.Command{
 		Use: "apps:ephi yes|no|unknown --app APP", GroupID: "use",
 		Short:   "Say whether an app holds electronic protected health information",
 		Example: `  strongroom apps:ephi yes --app intake`,
-		Args:    exactly("MARK"),
-	}
-	c.Flags().StringVarP(&app, "app", "a", "", "the app")
+	}, "app", "a", (*client.Client).MarkEPHI)
+}
+
+func newAddonsEPHI(s streams) *cobra.Command {
+	return newEPHI(s, &cobra.Command{
+		Use: "addons:ephi yes|no|unknown --addon ADDON", GroupID: "use",
+		Short:   "Say whether a database holds electronic protected health information",
+		Example: `  strongroom addons:ephi yes --addon records`,
+	}, "addon", "", (*client.Client).MarkAddonEPHI)
+}
+
+// newEPHI makes a command that marks what the flag names.
+func newEPHI(s streams, c *cobra.Command, flag, short string, mark func(*client.Client, context.Context, string, string) error) *cobra.Command {
+	var what string
+	c.Args = exactly("MARK")
+	c.Flags().StringVarP(&what, flag, short, "", "which "+flag)
 	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
-		if app == "" {
-			return usage("--app is needed")
+		if what == "" {
+			return usage("--%s is needed", flag)
 		}
-		if err := r.MarkEPHI(ctx, app, args[0]); err != nil {
+		if err := mark(r.Client, ctx, what, args[0]); err != nil {
 			return err
 		}
-		return r.show(map[string]string{"app": app, "ephi": args[0]}, func() { r.say("%s: ephi is %s.", app, args[0]) })
+		return r.show(map[string]string{flag: what, "ephi": args[0]}, func() { r.say("%s: ephi is %s.", what, args[0]) })
 	})
 }
 

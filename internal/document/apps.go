@@ -1,6 +1,10 @@
 package document
 
-import "time"
+import (
+	"time"
+
+	"github.com/strongroom/strongroom/internal/fault"
+)
 
 // Kinds of what a team runs.
 const (
@@ -74,6 +78,14 @@ const (
 	EPHINo      = "no"
 	EPHIUnknown = "unknown"
 )
+
+// CheckEPHI refuses what is no mark.
+func CheckEPHI(mark string) error {
+	if mark != EPHIYes && mark != EPHINo && mark != EPHIUnknown {
+		return fault.New(fault.Invalid, "ephi is yes, no or unknown.")
+	}
+	return nil
+}
 
 // App is an application in a space.
 type App struct {

@@ -99,6 +99,12 @@ func (c *Create) Aim(v store.View) (control.Aim, error) {
 
 // Decide makes the add-on and its first attachment.
 func (c *Create) Decide(v store.View, by control.By, _ time.Time, d *control.Decision) error {
+	if c.EPHI == "" {
+		c.EPHI = c.app.EPHI
+	}
+	if err := document.CheckEPHI(c.EPHI); err != nil {
+		return err
+	}
 	id := document.NewID()
 	if c.Name == "" {
 		c.Name = strings.TrimPrefix(c.service.Name, "heroku-") + "-" + id[len(id)-6:]
@@ -112,9 +118,6 @@ func (c *Create) Decide(v store.View, by control.By, _ time.Time, d *control.Dec
 	}
 	if len(have) > 0 {
 		return fault.New(fault.Invalid, "Name %s is already taken.", c.Name)
-	}
-	if c.EPHI == "" {
-		c.EPHI = c.app.EPHI
 	}
 	sealed := func(s secret.Sealed) document.Sealed { return document.Sealed{ID: s.ID, SHA256: s.Digest()} }
 	volume, admin := sealed(c.volume), sealed(c.admin)

@@ -48,7 +48,10 @@ func (c *Create) Aim(v store.View) (control.Aim, error) {
 	if err := document.CheckName("app", c.Name); err != nil {
 		return control.Aim{}, err
 	}
-	if err := checkEPHI(c.EPHI); err != nil {
+	if c.EPHI == "" {
+		c.EPHI = document.EPHIUnknown
+	}
+	if err := document.CheckEPHI(c.EPHI); err != nil {
 		return control.Aim{}, err
 	}
 	if c.Space == "" {
@@ -72,9 +75,6 @@ func (c *Create) Decide(v store.View, by control.By, _ time.Time, d *control.Dec
 	if c.space.State == document.SpaceDeleting {
 		return fault.New(fault.Conflict, "The space %s is being destroyed.", c.space.Name)
 	}
-	if c.EPHI == "" {
-		c.EPHI = document.EPHIUnknown
-	}
 	c.App = &document.App{
 		Base: document.Base{ID: c.id}, Name: c.Name, Team: c.space.Team, Space: c.space.ID, Owner: by.Actor.ID,
 		Stack: Stack, EPHI: c.EPHI, Features: []string{},
@@ -96,13 +96,6 @@ func free(v store.View, name, but string) error {
 	}
 	if len(have) > 0 && have[0].ID != but {
 		return fault.New(fault.Invalid, "Name %s is already taken.", name)
-	}
-	return nil
-}
-
-func checkEPHI(mark string) error {
-	if mark != "" && mark != document.EPHIYes && mark != document.EPHINo && mark != document.EPHIUnknown {
-		return fault.New(fault.Invalid, "ephi is yes, no or unknown.")
 	}
 	return nil
 }
@@ -161,11 +154,8 @@ func (c *Update) Aim(v store.View) (control.Aim, error) {
 // Decide moves the default domain along with the name.
 func (c *Update) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	if c.EPHI != nil {
-		if err := checkEPHI(*c.EPHI); err != nil {
+		if err := document.CheckEPHI(*c.EPHI); err != nil {
 			return err
-		}
-		if *c.EPHI == "" {
-			return fault.New(fault.Invalid, "ephi is yes, no or unknown.")
 		}
 		c.App.EPHI = *c.EPHI
 	}

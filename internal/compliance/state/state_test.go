@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
+	"github.com/strongroom/strongroom/internal/command/addons"
 	"github.com/strongroom/strongroom/internal/command/alerts"
 	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/attempts"
@@ -111,6 +112,15 @@ var mutations = []mutation{
 		},
 		mends: func(w *commandtest.World) {
 			w.Do(&apps.Update{Identity: "clinic", EPHI: new("yes")}, w.As("owner"))
+		},
+	},
+	{
+		check: "state.ephi-marked", subject: "addon", tells: "Nobody has said whether the add-on records",
+		breaks: func(w *commandtest.World) {
+			w.Do(&addons.Mark{Identity: "records", EPHI: document.EPHIUnknown}, w.As("owner"))
+		},
+		mends: func(w *commandtest.World) {
+			w.Do(&addons.Mark{Identity: "records", EPHI: document.EPHINo}, w.As("owner"))
 		},
 	},
 	{
