@@ -133,8 +133,12 @@ func (e *Engine) Tell(ctx context.Context) error {
 }
 
 // Resume picks up where the program before this one stopped: a check whose next
-// run is not late yet goes on without a gap.
+// run is not late yet goes on without a gap; what checks said that there are no
+// more ends.
 func (e *Engine) Resume(ctx context.Context) error {
+	if err := e.retire(ctx); err != nil {
+		return err
+	}
 	return e.cfg.Store.Read(ctx, func(v store.View) error {
 		e.seen = v.Size() // everything is due at the start anyway
 		beat, err := beatOf(v)
@@ -149,6 +153,32 @@ func (e *Engine) Resume(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// retire ends the statuses of checks that the programme has no longer, and with
+// them their findings: nothing would ever close these.
+func (e *Engine) retire(ctx context.Context) error {
+	var gone []*document.Status
+	if err := e.cfg.Store.Read(ctx, func(v store.View) error {
+		list, err := store.Find[*document.Status](v, "all", "")
+		for _, s := range list {
+			if e.cfg.Programme.Check(s.Check) == nil {
+				gone = append(gone, s)
+			}
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	why := by()
+	why.Reason = "the check is gone: this version of the program does not have it"
+	for _, s := range gone {
+		cmd := &checks.Report{Check: s.Check, Scope: s.Scope, Subject: s.Subject, Name: s.Name, Gone: true}
+		if _, err := e.cfg.Kernel.Execute(ctx, cmd, why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // beatOf is when the checks ran, as far as that is on record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -366,5 +367,28 @@ func TestRestart(t *testing.T) {
 	}
 	if f := l.findings(); len(f) != 1 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestRetired: what a check found that the next program does not have is closed,
+// and the record says why.
+func TestRetired(t *testing.T) {
+	l := newLab(t)
+	l.say(time.Minute, compliance.Fail("it is open"))
+	size := l.Size()
+	l.programme = join(t, &compliance.Catalogue{Digest: "sha256:2", Controls: []*compliance.Control{
+		{ID: "a", Severity: "low", Proof: compliance.Proof{Checks: []string{"gate"}}},
+	}}, &compliance.Check{ID: "gate", Every: time.Hour, State: func(store.View, time.Time) ([]compliance.Result, error) { return nil, nil }})
+	l.start()
+	l.start() // and says nothing of it again
+	lines := l.Since(size)
+	if len(lines) != 1 || !strings.HasPrefix(lines[0].Reason, "the check is gone") || lines[0].Detail("status") != "gone" {
+		t.Errorf("recorded as %v", lines)
+	}
+	if list := commandtest.Find[*document.Finding](l.World, "check", "door"); len(list) != 1 || list[0].State != document.FindingClosed || list[0].MendedBy != "" {
+		t.Errorf("%+v", list)
+	}
+	if list := commandtest.Find[*document.Status](l.World, "all", ""); len(list) != 0 {
+		t.Errorf("%+v", list)
 	}
 }
