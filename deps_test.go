@@ -119,6 +119,10 @@ var contracts = []contract{
 		why:   "a view is a pure function of documents, so that API, CLI and reports show the same",
 	},
 	{
+		who: []string{"internal/workbook", "internal/paper"}, only: []string{}, noStd: noIO,
+		why: "they lay out what they are given, and know nothing of what it means",
+	},
+	{
 		who: []string{"internal/plan"}, only: []string{"internal/driver"}, noStd: append(slices.Clone(noIO), "context", "time"),
 		why: "planning is pure, so that it is tested as a table of values",
 	},

@@ -64,7 +64,7 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 	go func() { done <- k.Run(running) }()
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 
-	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: time.Now}
+	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: time.Now, Temp: filepath.Join(filepath.Dir(file), "reports")}
 	if cfg.Programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		return x, err
 	}

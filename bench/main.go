@@ -37,7 +37,7 @@ var figures = []figure{
 	{"proof", "inclusion proof of one entry", proofFigure},
 	{"verify", "verification of a whole ledger", verifyFigure},
 	{"past", "state at a past moment", pastFigure},
-	{"pack", "evidence pack of 100,000 entries: export and verification", packFigure},
+	{"pack", "evidence packs of ten thousand to a million entries: export and verification", packFigure},
 	{"memory", "idle memory of the platform's own processes", memoryFigure},
 	{"keystroke", "a key to a container and its echo, recorded and not", keystrokeFigure},
 	{"deploy", "release of a built image to its first byte", deployFigure},

@@ -18,13 +18,27 @@ import (
 	"github.com/strongroom/strongroom/internal/pack"
 )
 
-const packEntries = 100_000
+// packSizes are the lengths of the ledgers that packs are made of, to see how
+// packs grow.
+var packSizes = []int64{10_000, 100_000, 1_000_000}
 
-// packFigure exports a pack of a space with 100,000 entries, in a process of its
-// own for its peak memory, and verifies it as an auditor does. The peers do
+// packFigure exports packs of a space with so many entries, in a process of its
+// own for its peak memory, and verifies them as an auditor does. The peers do
 // nothing but pack the same bytes, and unpack and hash them.
 func packFigure(ctx context.Context, b *bench) error {
-	s, path, err := b.built(ctx, narrow, packEntries)
+	for _, n := range packSizes {
+		if n > b.entries {
+			break
+		}
+		if err := b.packOf(ctx, n); err != nil {
+			return fmt.Errorf("%d entries: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) packOf(ctx context.Context, n int64) error {
+	s, path, err := b.built(ctx, narrow, n)
 	if err != nil {
 		return err
 	}
@@ -52,18 +66,18 @@ func packFigure(ctx context.Context, b *bench) error {
 			return err
 		}
 		verify, err1 := once(func() error { return verifyPack(ctx, content, x.Key) })()
-		members, inflate, err2 := unpack(content)
-		deflate, err3 := once(func() error { return squeeze(members) })()
+		size, inflate, err2 := unpack(content)
+		deflate, err3 := squeeze(content)
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
 		exports, verifies = append(exports, x.Seconds), append(verifies, verify.Seconds())
 		deflates, inflates = append(deflates, deflate.Seconds()), append(inflates, inflate.Seconds())
-		peaks, sizes = append(peaks, x.PeakMB), append(sizes, float64(len(members))/(1<<20))
+		peaks, sizes = append(peaks, x.PeakMB), append(sizes, float64(size)/(1<<20))
 	}
-	label := thousands(packEntries) + " entries"
+	label := thousands(n) + " entries"
 	b.add(Result{Figure: "pack", Case: "export, " + label, Unit: "s", Peer: "deflate"}, exports, deflates, aim{})
-	b.add(Result{Figure: "pack", Case: "export, peak memory", Unit: "MB", Peer: "bytes packed"}, peaks, sizes, aim{})
+	b.add(Result{Figure: "pack", Case: "export, peak memory, " + label, Unit: "MB", Peer: "bytes packed"}, peaks, sizes, aim{})
 	b.add(Result{Figure: "pack", Case: "verification, " + label, Unit: "s", Peer: "inflate and SHA-256"}, verifies, inflates, aim{})
 	return nil
 }
@@ -91,33 +105,57 @@ func verifyPack(ctx context.Context, content []byte, key string) error {
 	return err
 }
 
-// unpack inflates and hashes every member, and gives their bytes.
-func unpack(content []byte) (all []byte, took time.Duration, err error) {
+// unpack inflates and hashes every member, and says how many bytes that were.
+func unpack(content []byte) (size int64, took time.Duration, err error) {
 	at := time.Now()
+	err = each(content, func(r io.Reader) error {
+		n, err := io.Copy(sha256.New(), r)
+		size += n
+		return err
+	})
+	return size, time.Since(at), err
+}
+
+// squeeze deflates every member again, and says how long that alone took.
+func squeeze(content []byte) (took time.Duration, err error) {
+	w, err := flate.NewWriter(io.Discard, flate.DefaultCompression)
+	if err != nil {
+		return 0, err
+	}
+	part := make([]byte, 1<<20)
+	err = each(content, func(r io.Reader) error {
+		for {
+			n, err := io.ReadFull(r, part)
+			at := time.Now()
+			if _, err := w.Write(part[:n]); err != nil {
+				return err
+			}
+			took += time.Since(at)
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return took, errors.Join(err, w.Close())
+}
+
+// each goes through the members of a pack.
+func each(content []byte, fn func(io.Reader) error) error {
 	z, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	for _, f := range z.File {
 		r, err := f.Open()
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
-		member, err := io.ReadAll(r)
-		if err != nil {
-			return nil, 0, err
+		if err := errors.Join(fn(r), r.Close()); err != nil {
+			return err
 		}
-		sha256.Sum256(member)
-		all = append(all, member...)
 	}
-	return all, time.Since(at), nil
-}
-
-func squeeze(content []byte) error {
-	w, err := flate.NewWriter(io.Discard, flate.DefaultCompression)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(content)
-	return errors.Join(err, w.Close())
+	return nil
 }

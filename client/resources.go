@@ -196,6 +196,7 @@ type Export struct {
 	From       string `json:"from"`         // RFC 3339
 	To         string `json:"to,omitempty"` // default now
 	Recordings bool   `json:"recordings,omitempty"`
+	Destroyed  bool   `json:"destroyed,omitempty"` // the space is one that was destroyed
 	// Since is a signed checkpoint, as Checkpoint streams it: the pack then
 	// proves that the log only grew since.
 	Since string `json:"since,omitempty"`

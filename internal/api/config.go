@@ -111,6 +111,7 @@ type Evidence interface {
 // Export says what an evidence pack is about.
 type Export struct {
 	Space      string // name or id
+	Ended      bool   // it is one that was destroyed
 	From, To   time.Time
 	Recordings bool
 	// Since is a signed checkpoint that the pack shall prove to extend; empty: none.

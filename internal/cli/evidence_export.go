@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,7 @@ period, and not of its end.`,
 	f.StringVar(&x.From, "from", "", "the period's begin, RFC 3339")
 	f.StringVar(&x.To, "to", "", "the period's end, RFC 3339 (default now)")
 	f.BoolVar(&x.Recordings, "with-recordings", false, "include session recordings and command lines")
+	f.BoolVar(&x.Destroyed, "destroyed", false, "the space is one that was destroyed")
 	f.StringSliceVar(&x.Items, "items", nil, "items of frameworks that the pack is to be about, with commas between them (default all)")
 	f.StringVar(&x.Notice, "notice-date", "", "the time whose versions are asked for, RFC 3339 (default the period's end)")
 	f.StringVar(&since, "since", "", "file of an older checkpoint that the pack shall prove to extend")
@@ -86,7 +88,9 @@ func (r *remote) export(ctx context.Context, x client.Export, out string) (int64
 	}
 	defer os.Remove(f.Name())
 	n, err := io.Copy(io.MultiWriter(f, &got), pack)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); errors.Is(err, syscall.ENOSPC) {
+		return n, fault.New(fault.Unavailable, "The disk of %s is full after %d KB: nothing was kept. Free some, or name a file on another disk with --out.", out, n/1024)
+	} else if err != nil {
 		return n, fmt.Errorf("the pack is not whole and was not kept: %w", err)
 	}
 	return n, os.Rename(f.Name(), out)

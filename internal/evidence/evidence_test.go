@@ -49,6 +49,7 @@ type lab struct {
 	exporter *evidence.Exporter
 	signing  *control.Checkpoints
 	vkey     string
+	waiting  string // where reports wait for their pack
 
 	programme *compliance.Programme
 	told      int // how often the exporter wanted the checks on record
@@ -56,7 +57,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{World: commandtest.New(t, commandtest.Noon)}
+	l := &lab{World: commandtest.New(t, commandtest.Noon), waiting: filepath.Join(t.TempDir(), "packs")}
 	in := *commandtest.Get[*document.Installation](l.World, l.IDs["installation"])
 	origin := ledger.Origin(in.ID, 1)
 	skey, vkey, err := ledger.GenerateKey(rand.Reader, origin)
@@ -84,7 +85,7 @@ func newLab(t *testing.T) *lab {
 	}
 	l.exporter = evidence.New(evidence.Config{
 		Programme: l.programme,
-		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now,
+		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now, Temp: l.waiting,
 		Tell: func(context.Context) error { l.told++; return nil },
 	})
 	return l
@@ -475,7 +476,15 @@ func TestNoSecrets(t *testing.T) {
 	l.Set(at(2 * time.Hour))
 	b := l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour), Recordings: true})
 	l.verify(b, pack.Options{})
-	for name, content := range members(t, b) {
+	files := members(t, b)
+	for name, content := range files {
+		if strings.HasSuffix(name, ".xlsx") { // what is packed twice is looked at too
+			for part, text := range members(t, []byte(content)) {
+				files[name+"/"+part] = text
+			}
+		}
+	}
+	for name, content := range files {
 		for what, canary := range canaries {
 			if strings.Contains(content, canary) {
 				t.Errorf("%s tells %s", name, what)

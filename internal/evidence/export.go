@@ -43,6 +43,7 @@ type Config struct {
 	// Tell puts on record how far the checks ran, so that a pack that reaches up to
 	// now can show how the controls stand; nil: they do not run.
 	Tell func(context.Context) error
+	Temp string // directory where reports wait until the pack has room for them; "" = the system's
 }
 
 // Outside are people who see the log's checkpoints elsewhere. What they do not
@@ -57,14 +58,22 @@ type Outside interface {
 }
 
 // Exporter makes packs.
-type Exporter struct{ cfg Config }
+type Exporter struct {
+	cfg  Config
+	busy chan struct{} // holds an element for each pack in the making
+}
+
+// atOnce bounds how many packs are made at the same time, and so the memory and
+// disk that they take. Each of them has one core for itself, most of the time.
+const atOnce = 4
 
 // New returns an Exporter.
-func New(cfg Config) *Exporter { return &Exporter{cfg} }
+func New(cfg Config) *Exporter { return &Exporter{cfg, make(chan struct{}, atOnce)} }
 
 // Request says what a pack shall be about.
 type Request struct {
 	Space      string    // name or id
+	Ended      bool      // it is one that was destroyed
 	From, To   time.Time // To zero: now
 	Recordings bool      // include session recordings and command lines, which may hold PHI
 	// Items are ids of requirements: only their folders are in the pack, and the
@@ -81,11 +90,23 @@ type Request struct {
 // Export records the export, calls begin with a file name, and writes the pack
 // to the writer that begin returns.
 func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin func(name string) io.Writer) error {
+	select {
+	case x.busy <- struct{}{}:
+		defer func() { <-x.busy }()
+	default:
+		return fault.New(fault.TooMany, "%d evidence packs are being written already. Ask again when one of them is done; nothing was recorded.", atOnce)
+	}
 	if q.To.IsZero() {
 		x.tell(ctx, q.From)
 		q.To = x.cfg.Now()
 	}
 	cmd := &command.Export{Space: q.Space, From: q.From.UTC(), To: q.To.UTC(), Recordings: q.Recordings, Items: q.Items, Notice: q.Notice.UTC()}
+	var err error
+	if q.Ended {
+		if cmd.Ended, err = x.ended(ctx, q.Space); err != nil {
+			return err
+		}
+	}
 	items, err := newItems(x.cfg.Programme, q)
 	if err != nil {
 		return err
@@ -111,11 +132,16 @@ func (x *Exporter) Export(ctx context.Context, by control.By, q Request, begin f
 		return err
 	}
 	name := fmt.Sprintf("evidence-%s-%s-%s.zip", p.space.Name, q.From.UTC().Format("20060102"), q.To.UTC().Format("20060102"))
-	digest, err := p.write(begin(name))
+	g, err := p.newGathered()
+	defer g.discard()
 	if err != nil {
 		return err
 	}
-	_, err = x.cfg.Kernel.Execute(ctx, &command.Issue{ID: cmd.Pack.ID, Manifest: digest}, by)
+	digest, err := p.write(begin(name), g)
+	if err != nil {
+		return err
+	}
+	_, err = x.cfg.Kernel.Execute(ctx, &command.Issue{ID: cmd.Pack.ID, Manifest: digest, Ended: cmd.Ended}, by)
 	return err
 }
 
@@ -213,6 +239,9 @@ func (p *export) findScopes() error {
 	for _, seq := range history {
 		if err := p.cfg.Store.At(p.ctx, seq+1, func(v store.View) error {
 			s, err := store.Get[*document.Space](v, p.pack.Scope)
+			if fault.Of(err) == fault.NotFound {
+				return nil // its end
+			}
 			if err != nil {
 				return err
 			}

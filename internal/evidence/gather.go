@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/strongroom/strongroom/internal/document"
@@ -32,7 +33,7 @@ type report struct {
 	Definition
 	pack.Report
 	csv  *pack.CSV
-	text bytes.Buffer
+	text *spool
 }
 
 type blobRef struct {
@@ -41,6 +42,8 @@ type blobRef struct {
 	at    int64
 }
 
+// newGathered begins the reports. What it returns is to be discarded, also with
+// an error.
 func (p *export) newGathered() (*gathered, error) {
 	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}, open: map[string]openSession{}, state: p.state}
 	for _, d := range Definitions {
@@ -50,14 +53,25 @@ func (p *export) newGathered() (*gathered, error) {
 		if !p.request.Notice.IsZero() {
 			d = d.noticed()
 		}
-		r := &report{Definition: d, Report: d.Report(p.at)}
-		var err error
-		if r.csv, err = pack.NewCSV(&r.text, r.Report, p.period); err != nil {
-			return nil, fmt.Errorf("report %s: %w", d.Name, err)
+		r, err := p.newReport(d)
+		if err != nil {
+			return g, fmt.Errorf("report %s: %w", d.Name, err)
 		}
 		g.reports = append(g.reports, r)
 	}
 	return g, nil
+}
+
+func (p *export) newReport(d Definition) (*report, error) {
+	r := &report{Definition: d, Report: d.Report(p.at)}
+	var err error
+	if r.text, err = newSpool(p.cfg.Temp); err != nil {
+		return nil, err
+	}
+	if r.csv, err = pack.NewCSV(r.text, r.Report, p.period); err != nil {
+		return nil, errors.Join(err, r.text.close())
+	}
+	return r, nil
 }
 
 // add takes the next entry whose body the pack holds.
@@ -117,12 +131,19 @@ func (g *gathered) sessions(seq int64, body *ledger.Body) error {
 	return nil
 }
 
-// close ends the reports.
-func (g *gathered) close() error {
+// end ends the reports.
+func (g *gathered) end() error {
 	for _, r := range g.reports {
 		if err := r.csv.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// discard gives back what the reports take up on disk.
+func (g *gathered) discard() {
+	for _, r := range g.reports {
+		_ = r.text.close() // it was only read since
+	}
 }

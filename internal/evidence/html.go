@@ -18,7 +18,7 @@ import (
 var htmlFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") },
+	"day":    day,
 	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") },
 	"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") },
 }).ParseFS(htmlFiles, "html/*.html"))
@@ -59,7 +59,7 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	a := p.about()
 	var tables []table
 	for _, r := range g.reports {
-		t, err := readTable(a, r, p.items)
+		t, err := p.readTable(w, a, r)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,11 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 			return err
 		}
 	}
-	if err := p.writeAssembled(w, a, g); err != nil {
+	controls, err := p.writeAssembled(w, a, g)
+	if err != nil {
+		return err
+	}
+	if err := p.writeSummary(w, a, tables, g, controls); err != nil {
 		return err
 	}
 	if err := p.items.write(w, a); err != nil {
@@ -77,25 +81,26 @@ func (p *export) writePages(w *pack.Writer, g *gathered) error {
 	return p.writeIndex(w, a, tables)
 }
 
-// writeAssembled writes the reports that are no provable tables.
-func (p *export) writeAssembled(w *pack.Writer, a About, g *gathered) error {
+// writeAssembled writes the reports that are no provable tables, and returns
+// that on controls.
+func (p *export) writeAssembled(w *pack.Writer, a About, g *gathered) (*controls, error) {
 	if p.items.need("people") {
 		if err := render(w, "reports/people.html", "people.html", g.tally.summary(a)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := p.writeState(w, a, g); err != nil {
-		return err
+		return nil, err
 	}
 	controls, err := p.controls(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.items.answered(controls)
 	if err := render(w, "reports/controls.html", "controls.html", controls); err != nil {
-		return err
+		return nil, err
 	}
-	return w.AddJSON("reports/controls.json", controls.json())
+	return controls, w.AddJSON("reports/controls.json", controls.json())
 }
 
 // writeState writes what is drawn from the state of the space.
@@ -129,26 +134,37 @@ func render(w *pack.Writer, path, name string, data any) error {
 // maxHTMLRows bounds a page; the CSV beside it has every row.
 const maxHTMLRows = 5000
 
-// readTable reads a report for its page, and shows each row to the items.
-func readTable(a About, from *report, items *items) (table, error) {
-	r := csv.NewReader(bytes.NewReader(from.text.Bytes()))
-	t := table{About: a, Definition: from.Definition}
-	var err error
+// readTable reads a report once, for its page, for the items and for its
+// workbook, which it writes.
+func (p *export) readTable(w *pack.Writer, a About, from *report) (table, error) {
+	t := table{About: a, Definition: from.Definition, Count: from.csv.Count()}
+	in, err := from.text.reader()
+	if err != nil {
+		return t, err
+	}
+	r := csv.NewReader(in)
 	if t.Head, err = r.Read(); err != nil {
 		return t, fmt.Errorf("report %s: %w", from.Name, err)
 	}
-	items.begin(from.Name, t.Head)
+	p.items.begin(from.Name, t.Head)
+	book, err := newBook(w, a, from.caption(), t.Head, t.Count)
+	if err != nil {
+		return t, err
+	}
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
-			return t, nil
+			return t, book.end()
 		}
 		if err != nil {
 			return t, fmt.Errorf("report %s: %w", from.Name, err)
 		}
-		items.take(from.Name, row)
-		if t.Count++; t.Count <= maxHTMLRows {
+		p.items.take(from.Name, row)
+		if len(t.Rows) < maxHTMLRows {
 			t.Rows = append(t.Rows, row)
+		}
+		if err := book.Row(row); err != nil {
+			return t, fmt.Errorf("report %s: %w", from.Name, err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (p *export) listed(tables []table) map[string]answered {
 		if t.Count > 0 {
 			count = strconv.Itoa(t.Count)
 		}
-		out[t.Name] = answered{t.Title, t.Says, "reports/" + t.Name + ".html", count, []file{{"CSV", "reports/" + t.Name + ".csv"}}}
+		out[t.Name] = answered{t.Title, t.Says, "reports/" + t.Name + ".html", count, []file{{"CSV", "reports/" + t.Name + ".csv"}, {"XLSX", "reports/" + t.Name + ".xlsx"}}}
 	}
 	for _, r := range assembled {
 		if p.items.need(r.name) {

@@ -276,7 +276,7 @@ var assembled = []struct {
 	{
 		name: "phi-paths", title: "Paths of ePHI", covers: "every store and link of the space that holds or carries ePHI, or can", head: phiHead,
 		says:  "Where ePHI is and by which paths it moves, drawn from the state: who can reach it, how that is recorded, how it is encrypted.",
-		files: []file{{"CSV", "reports/phi-paths.csv"}},
+		files: []file{{"CSV", "reports/phi-paths.csv"}, {"XLSX", "reports/phi-paths.xlsx"}},
 	},
 }
 

@@ -29,17 +29,23 @@ type person struct {
 func (p *person) Actions() []string { return slices.Sorted(maps.Keys(p.Did)) }
 
 type roleCount struct {
-	Role          string
-	Total, Denied int64
+	Role string
+	times
 }
+
+// times is of what was done, and how much of that was denied.
+type times struct{ Total, Denied int64 }
 
 // tally counts while entries go by.
 type tally struct {
-	people map[[2]string]*person // by kind and address
-	roles  map[string]*roleCount
+	people  map[[2]string]*person // by kind and address
+	roles   map[string]*roleCount
+	actions map[string]*times // of everybody
 }
 
-func newTally() tally { return tally{map[[2]string]*person{}, map[string]*roleCount{}} }
+func newTally() tally {
+	return tally{map[[2]string]*person{}, map[string]*roleCount{}, map[string]*times{}}
+}
 
 // summary is what was counted, in order.
 func (t *tally) summary(a About) people {
@@ -67,6 +73,11 @@ func (t *tally) add(b *ledger.Body) {
 	x.Did[b.Action] += n
 	x.Total += n
 	x.Denied += denied
+	if t.actions[b.Action] == nil {
+		t.actions[b.Action] = &times{}
+	}
+	t.actions[b.Action].Total += n
+	t.actions[b.Action].Denied += denied
 	roles := b.Actor.Roles
 	if len(roles) > 0 {
 		x.Roles = strings.Join(roles, ", ")

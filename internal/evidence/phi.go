@@ -86,6 +86,9 @@ func (p *export) writePHI(w *pack.Writer, a About, i *isolation) error {
 	if err := w.AddBytes("reports/phi-paths.csv", r.csv()); err != nil {
 		return err
 	}
+	if err := r.book(w); err != nil {
+		return err
+	}
 	if err := render(w, "reports/phi-paths.svg", "drawing", r.Drawing); err != nil {
 		return err
 	}

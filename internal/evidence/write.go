@@ -12,7 +12,7 @@ import (
 )
 
 // write writes the pack and returns the manifest's digest.
-func (p *export) write(out io.Writer) (digest string, err error) {
+func (p *export) write(out io.Writer, g *gathered) (digest string, err error) {
 	w, err := pack.Create(out, p.manifest())
 	if err != nil {
 		return "", err
@@ -31,8 +31,7 @@ func (p *export) write(out io.Writer) (digest string, err error) {
 	if err := p.writeHeaders(w); err != nil {
 		return "", err
 	}
-	g, err := p.writeBodies(w)
-	if err != nil {
+	if err := p.writeBodies(w, g); err != nil {
 		return "", err
 	}
 	if err := p.writeProof(w); err != nil {
@@ -81,33 +80,29 @@ func (p *export) writeHeaders(w *pack.Writer) error {
 	return nil
 }
 
-// writeBodies writes the bodies and returns what they come to.
-func (p *export) writeBodies(w *pack.Writer) (*gathered, error) {
-	g, err := p.newGathered()
-	if err != nil {
-		return nil, err
-	}
+// writeBodies writes the bodies and gathers what they come to.
+func (p *export) writeBodies(w *pack.Writer, g *gathered) error {
 	out, err := w.AddBodies()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var line []byte
 	for r, err := range p.records() {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !p.shown(r) {
 			continue
 		}
 		line = pack.AppendBodyLine(line[:0], r.Header.Seq, r.Salt, r.Body)
 		if _, err := out.Write(line); err != nil {
-			return nil, fmt.Errorf("write bodies: %w", err)
+			return fmt.Errorf("write bodies: %w", err)
 		}
 		if err := g.add(r, p.inPeriod(r)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return g, g.close()
+	return g.end()
 }
 
 func (p *export) writeProof(w *pack.Writer) error {
@@ -130,8 +125,16 @@ func (p *export) writeProof(w *pack.Writer) error {
 func (p *export) writeReports(w *pack.Writer, g *gathered) error {
 	var index []pack.Report
 	for _, r := range g.reports {
-		if err := w.AddBytes(r.CSV, r.text.Bytes()); err != nil {
+		in, err := r.text.reader()
+		if err != nil {
 			return err
+		}
+		out, err := w.Add(r.CSV)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(out, in); err != nil {
+			return fmt.Errorf("report %s: %w", r.Name, err)
 		}
 		index = append(index, r.Report)
 	}

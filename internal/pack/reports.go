@@ -291,9 +291,10 @@ func printableASCII(s string) bool {
 
 // CSV writes a provable CSV.
 type CSV struct {
-	rows *Rows
-	out  *bufio.Writer
-	path string
+	rows  *Rows
+	out   *bufio.Writer
+	path  string
+	count int
 }
 
 // NewCSV begins a report with its title.
@@ -302,8 +303,9 @@ func NewCSV(w io.Writer, report Report, period Period) (*CSV, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CSV{rows, bufio.NewWriter(w), report.CSV}
-	return c, c.emit(Row{Line: rows.Title()})
+	c := &CSV{rows: rows, out: bufio.NewWriter(w), path: report.CSV}
+	_, err = c.out.Write(rows.Title())
+	return c, err
 }
 
 // Add takes the next of the pack's entries that have a body, in order of seq:
@@ -323,7 +325,11 @@ func (c *CSV) Close() error {
 	return c.out.Flush()
 }
 
+// Count is how many rows there are so far, besides the title.
+func (c *CSV) Count() int { return c.count }
+
 func (c *CSV) emit(r Row) error {
+	c.count++
 	_, err := c.out.Write(r.Line)
 	return err
 }

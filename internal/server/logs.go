@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/api"
@@ -103,15 +104,19 @@ func (d *logDesk) endWithdrawn(ctx context.Context, st store.Store) error {
 type packDesk struct{ exporter *evidence.Exporter }
 
 func newEvidence(p *parts) packDesk {
+	waiting := p.cfg.serverPath("packs")
+	if err := os.RemoveAll(waiting); err != nil { // what a crash may have left
+		p.log.Warn("reports of packs that were not finished stay on disk", "error", err)
+	}
 	return packDesk{evidence.New(evidence.Config{
 		Store: p.store, Kernel: p.kernel, Checkpoints: p.checkpoints, Blobs: p.blobs, Signer: p.noteSigner,
-		Installation: p.installation, Programme: p.programme, Outside: p.outside, Program: "strongroom " + p.cfg.Version, Now: time.Now, Tell: p.checks.Tell,
+		Installation: p.installation, Programme: p.programme, Outside: p.outside, Program: "strongroom " + p.cfg.Version, Now: time.Now, Tell: p.checks.Tell, Temp: waiting,
 	})}
 }
 
 // Export implements api.Evidence.
 func (d packDesk) Export(ctx context.Context, by control.By, x api.Export, begin func(name string) io.Writer) error {
-	return d.exporter.Export(ctx, by, evidence.Request{Space: x.Space, From: x.From, To: x.To, Recordings: x.Recordings, Since: x.Since, Items: x.Items, Notice: x.Notice}, begin)
+	return d.exporter.Export(ctx, by, evidence.Request{Space: x.Space, Ended: x.Ended, From: x.From, To: x.To, Recordings: x.Recordings, Since: x.Since, Items: x.Items, Notice: x.Notice}, begin)
 }
 
 // authenticate gives the actor behind a git request.

@@ -22,9 +22,10 @@ type Export struct {
 	Space      string // name or id
 	From, To   time.Time
 	Recordings bool
-	Items      []string       // of frameworks; nil = all
-	Notice     time.Time      // whose versions are shown; zero = the period's end
-	Pack       *document.Pack // the result
+	Items      []string        // of frameworks; nil = all
+	Notice     time.Time       // whose versions are shown; zero = the period's end
+	Ended      *document.Space // as it last was, if it was destroyed; nil = it is there
+	Pack       *document.Pack  // the result
 
 	space *document.Space
 }
@@ -38,12 +39,21 @@ func (c *Export) Aim(v store.View) (control.Aim, error) {
 		return control.Aim{}, fault.New(fault.Invalid, "The period is empty: --from must be before --to.")
 	}
 	var err error
+	if c.space = c.Ended; c.space != nil {
+		return read(c.space), nil
+	}
 	if c.space, err = spaces.Find(v, c.Space); err != nil {
 		return control.Aim{}, err
 	}
-	a := spaces.Manage(c.space)
+	return read(c.space), nil
+}
+
+// read is the aim of reading a space's evidence. Who may follows from its team,
+// also when the space is no more.
+func read(s *document.Space) control.Aim {
+	a := spaces.Manage(s)
 	a.Need = authz.EvidenceRead
-	return a, nil
+	return a
 }
 
 // Decide refuses a period that is not over: `to` may not be later than the
@@ -77,6 +87,7 @@ func (c *Export) Decide(_ store.View, by control.By, now time.Time, d *control.D
 // Issue records the digest of the pack that was written.
 type Issue struct {
 	ID, Manifest string
+	Ended        *document.Space // as in Export
 
 	pack  *document.Pack
 	space *document.Space
@@ -94,11 +105,13 @@ func (c *Issue) Aim(v store.View) (control.Aim, error) {
 	if c.pack, err = store.Get[*document.Pack](v, c.ID); err != nil {
 		return control.Aim{}, err
 	}
-	if c.space, err = store.Get[*document.Space](v, c.pack.Scope); err != nil {
-		return control.Aim{}, err
+	if c.space = c.Ended; c.space == nil {
+		if c.space, err = store.Get[*document.Space](v, c.pack.Scope); err != nil {
+			return control.Aim{}, err
+		}
 	}
-	a := spaces.Manage(c.space)
-	a.Need, a.Target = authz.EvidenceRead, ledger.Target{Kind: "pack", ID: c.ID, Name: c.Manifest}
+	a := read(c.space)
+	a.Target = ledger.Target{Kind: "pack", ID: c.ID, Name: c.Manifest}
 	return a, nil
 }
 
