@@ -58,13 +58,20 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 		return x, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	k := control.New(control.Config{Store: s, Log: quiet})
+	// Long ledgers end later than now: the export is a minute after their end.
+	began := time.Now()
+	end, err := s.Head(ctx)
+	if err != nil {
+		return x, err
+	}
+	now := func() time.Time { return end.Time.Add(time.Minute + time.Since(began)) }
+	k := control.New(control.Config{Store: s, Log: quiet, Now: now})
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- k.Run(running) }()
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 
-	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: time.Now, Temp: filepath.Join(filepath.Dir(file), "reports")}
+	cfg := evidence.Config{Store: s, Kernel: k, Program: "bench", Now: now, Temp: filepath.Join(filepath.Dir(file), "reports")}
 	if cfg.Programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		return x, err
 	}
@@ -79,7 +86,7 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 	defer out.Close()
 	at := time.Now()
 	by := control.By{Actor: person(0), Via: ledger.ViaCLI}
-	q := evidence.Request{Space: spaceName(0), From: epoch.Add(-time.Hour), To: at}
+	q := evidence.Request{Space: spaceName(0), From: epoch.Add(-time.Hour), To: now()}
 	if err := evidence.New(cfg).Export(ctx, by, q, func(string) io.Writer { return out }); err != nil {
 		return x, err
 	}
