@@ -19,12 +19,12 @@ import (
 
 // simulate is a year that did not happen.
 type simulate struct {
-	streams
+	output
 	cfg simulation.Config
 }
 
 func newSimulate(s streams) *cobra.Command {
-	o := &simulate{streams: s}
+	o := &simulate{output: output{streams: s}}
 	c := &cobra.Command{
 		Use: "simulate --out DIRECTORY", GroupID: "evidence",
 		Short: "Live a year of an organisation that does not exist, and write its evidence packs",
@@ -33,10 +33,11 @@ it, in minutes: people, releases, sessions, databases, and what goes wrong with
 them. It needs no server and no root.
 
 The directory, which must not exist, then has a pack of each space, the log's key
-(log.vkey) to verify them with, and truth.json: what was planted. Read a pack
-first, and then what it should have told you. The same seed tells the same story.`,
+(log.vkey) to verify them with (evidence:verify), and truth.json: what was
+planted. Read a pack first, and then what it should have told you. The same seed
+tells the same story.`,
 		Example: `  strongroom simulate --out year
-  strongroom evidence:verify year/ward.zip --key year/log.vkey`,
+  strongroom simulate --out longer --seed 7 --entries 1000000 --every 1h`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context()) },
 	}
@@ -45,6 +46,7 @@ first, and then what it should have told you. The same seed tells the same story
 	f.Uint64Var(&o.cfg.Seed, "seed", 1, "which story is told")
 	f.Int64Var(&o.cfg.Entries, "entries", 2*simulation.MinEntries, "how many entries the year comes to")
 	f.DurationVar(&o.cfg.Step, "every", 6*time.Hour, "how often the checks run")
+	o.flag(c)
 	return c
 }
 
@@ -71,29 +73,41 @@ func (o *simulate) run(ctx context.Context) error {
 	return errors.Join(o.write(ctx, dir, y), y.Close())
 }
 
+// made is what was written, for programs.
+type made struct {
+	Simulated bool     `json:"simulated"`
+	Key       string   `json:"key"`   // file of the log's key
+	Truth     string   `json:"truth"` // file of what was planted
+	Packs     []string `json:"packs"`
+}
+
 // write writes the packs of the spaces that are still there, and what belongs to
 // them.
 func (o *simulate) write(ctx context.Context, dir string, y *simulation.Year) error {
+	out := made{Simulated: true, Key: filepath.Join(dir, "log.vkey"), Truth: filepath.Join(dir, "truth.json"), Packs: []string{}}
 	truth, err := json.MarshalIndent(y.Truth, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(
-		os.WriteFile(filepath.Join(dir, "truth.json"), append(truth, '\n'), 0o644),
-		os.WriteFile(filepath.Join(dir, "log.vkey"), []byte(y.LogKey+"\n"), 0o644),
+		os.WriteFile(out.Truth, append(truth, '\n'), 0o644), os.WriteFile(out.Key, []byte(y.LogKey+"\n"), 0o644),
 	); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.out, "SIMULATED: nothing of this has happened.\nThe key of the log is %s, what was planted in %s.\n",
-		filepath.Join(dir, "log.vkey"), filepath.Join(dir, "truth.json"))
 	for _, s := range y.Truth.Packs() {
 		path := filepath.Join(dir, s.Name+".zip")
 		if err := export(ctx, y, s, path); err != nil {
 			return err
 		}
-		fmt.Fprintf(o.out, "Wrote %s: the space %s of the team %s.\n", path, s.Name, s.TeamName)
+		out.Packs = append(out.Packs, path)
 	}
-	return nil
+	return o.show(out, func() {
+		o.say("SIMULATED: nothing of this has happened.")
+		for _, path := range out.Packs {
+			o.say("Wrote %s. Check it with: strongroom evidence:verify %s --key %s", path, path, out.Key)
+		}
+		o.say("What was planted is in %s.", out.Truth)
+	})
 }
 
 func export(ctx context.Context, y *simulation.Year, s simulation.Space, path string) error {
