@@ -32,11 +32,12 @@ lint:
 unit:
 	$(GO) test ./...
 
-# Only the packages that have integration tests; unit runs all the others.
+# Only the packages that have integration tests; unit runs all the others. Two at a
+# time: most of them wait for disks and for other programs.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | xargs -n1 dirname | sort -u)
 
 integration: setup build
-	$(GO) test -tags integration -p 1 -timeout 25m $(INTEGRATION)
+	$(GO) test -tags integration -p 2 -timeout 25m $(INTEGRATION)
 
 # BENCH passes flags on: make bench BENCH='-run append,query'
 bench: build

@@ -91,6 +91,12 @@ func history(t *testing.T, y *simulation.Year) {
 		if diff := cmp.Diff(lines(want), lines(told(h.Gaps))); diff != "" {
 			t.Errorf("%s: gaps (-planted +told):\n%s", c.ID, diff)
 		}
+		if c.ID == silent {
+			if h.Judged {
+				t.Errorf("%s was judged", c.ID)
+			}
+			continue
+		}
 		pass := passing(&y.Truth, want)
 		if got := passed(h); got != pass {
 			t.Errorf("%s passed for %s, want %s", c.ID, got, pass)
