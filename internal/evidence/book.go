@@ -80,10 +80,14 @@ func (a About) command() string {
 
 // facts say of which pack this is, as the pages do.
 func (a About) facts() []workbook.Fact {
-	out := []workbook.Fact{
-		{Name: "Space", Says: a.Space},
-		{Name: "Period", Says: "from " + day(a.From) + " up to, and not including, " + day(a.To)},
+	var out []workbook.Fact
+	if a.Simulated {
+		out = append(out, workbook.Fact{Name: "Simulated", Says: "A program made this installation up. Nothing of this has happened."})
 	}
+	out = append(out,
+		workbook.Fact{Name: "Space", Says: a.Space},
+		workbook.Fact{Name: "Period", Says: "from " + day(a.From) + " up to, and not including, " + day(a.To)},
+	)
 	if !a.Notice.IsZero() {
 		out = append(out, workbook.Fact{Name: "Versions", Says: "as of " + day(a.Notice) + ", the date of the notice"})
 	}

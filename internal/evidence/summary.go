@@ -34,8 +34,12 @@ func (p *export) writeSummary(w *pack.Writer, a About, tables []table, g *gather
 	if err != nil {
 		return err
 	}
+	title, foot := "Evidence pack for the space "+a.Space, "Space "+a.Space+", "+span(a)+". Signed, not proven: check the pack, see page 1."
+	if a.Simulated {
+		title, foot = "Simulated: "+title, "SIMULATED. "+foot
+	}
 	s := &summary{
-		Document: paper.New("Evidence pack for the space "+a.Space, "Space "+a.Space+", "+span(a)+". Signed, not proven: check the pack, see page 1.", a.Created),
+		Document: paper.New(title, foot, a.Created),
 		about:    a, tables: map[string]table{}, tally: g.tally, controls: c, items: p.items.list,
 	}
 	for _, t := range tables {

@@ -2,6 +2,7 @@ package year
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"io"
@@ -132,6 +133,25 @@ func (p *reader) banners() {
 	if pages < 20 {
 		p.Errorf("the pack has %d pages", pages)
 	}
+	book := p.file("reports/deployments.xlsx")
+	z, err := zip.NewReader(bytes.NewReader(book), int64(len(book)))
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			p.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			p.Fatal(err)
+		}
+		if bytes.Contains(content, []byte("Nothing of this has happened.")) {
+			return
+		}
+	}
+	p.Error("the workbook does not say that it is simulated")
 }
 
 // told is a control in controls.json.
