@@ -17,6 +17,9 @@ import (
 // cache or does not open.
 func (b *bench) built(ctx context.Context, w world, entries int64) (*sqlite.Store, string, error) {
 	path := filepath.Join(b.cache, fmt.Sprintf("ledger-%d-spaces-%d-entries.db", w.spaces, entries))
+	if w.watched {
+		path = filepath.Join(b.cache, fmt.Sprintf("ledger-watched-%d-entries.db", entries))
+	}
 	if s, err := usable(ctx, path, entries); err == nil {
 		return s, path, nil
 	}
@@ -71,18 +74,25 @@ func usable(ctx context.Context, path string, entries int64) (*sqlite.Store, err
 
 // fill appends samples until there are so many entries.
 func (w world) fill(ctx context.Context, s *sqlite.Store, entries int64) error {
+	checks, err := w.looks()
+	if err != nil {
+		return err
+	}
 	h, err := s.Head(ctx)
 	if err != nil {
 		return err
 	}
-	for n := int64(0); h.Size+n < entries; {
+	for n, full := int64(0), h.Size >= entries; !full; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := s.Write(func(batch store.Batch) error {
 			for range 1000 {
-				if batch.Size() == entries {
+				if full = batch.Size() >= entries; full {
 					break
+				}
+				if err := w.watch(batch, n, checks); err != nil {
+					return err
 				}
 				x, err := w.sample(n)
 				if err != nil {

@@ -37,6 +37,7 @@ var figures = []figure{
 	{"proof", "inclusion proof of one entry", proofFigure},
 	{"verify", "verification of a whole ledger", verifyFigure},
 	{"past", "state at a past moment", pastFigure},
+	{"status", "status of every control over the whole ledger, and running the checks", statusFigure},
 	{"pack", "evidence packs of ten thousand to a million entries: export and verification", packFigure},
 	{"memory", "idle memory of the platform's own processes", memoryFigure},
 	{"keystroke", "a key to a container and its echo, recorded and not", keystrokeFigure},

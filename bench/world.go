@@ -16,7 +16,8 @@ import (
 // world is what a ledger of the benchmark is about: teams, people, spaces and
 // apps. It is the same each time.
 type world struct {
-	spaces int
+	spaces  int
+	watched bool // its checks are on record too
 }
 
 // An app's month of 30 days holds about a thousand entries.
