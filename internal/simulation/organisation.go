@@ -50,11 +50,11 @@ type space struct {
 }
 
 type app struct {
-	name, id, web string
-	space         *space
-	addon         string
-	commits       int
-	up            bool
+	name, id string
+	space    *space
+	addon    string
+	commits  int
+	up       bool
 }
 
 // organisation is who and what there is, by plan.

@@ -62,7 +62,6 @@ type life struct {
 	hung    map[string]bool   // checks that hang
 	looking *compliance.Programme
 	engine  *compliance.Engine // nil while it is down
-	traffic int                // commands of everyday work a step
 	entries int64
 }
 
