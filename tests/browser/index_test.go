@@ -73,10 +73,14 @@ func TestMutations(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 1))
 	tried := 0
 	for _, name := range kinds(files) {
+		at := name
+		if name == "manifest.json" {
+			at = "" // one that is still a manifest contradicts the file that it lists
+		}
 		for range 3 {
 			flipped := flip(random, files[name])
 			v := p.verify(zipped(t, files, map[string][]byte{name: flipped}), key)
-			if tried++; v.Verdict != "REFUSED" || !strings.Contains(v.Says, "In "+name) {
+			if tried++; v.Verdict != "REFUSED" || !strings.Contains(v.Says, "In "+at) {
 				t.Errorf("%s: %+v", name, v)
 			}
 		}
