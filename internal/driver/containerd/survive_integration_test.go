@@ -240,6 +240,8 @@ func TestSessionOfAnEngineThatIsGone(t *testing.T) {
 		a.must(err)
 		// The end of an engine would close its FIFOs; this process lives on.
 		t.Cleanup(func() { s.(*attached).line.Close() })
+		_, err = s.Read(make([]byte, 1)) // from here on it takes signals
+		a.must(err)
 	}
 	a.reopen()
 	o := a.eventually("the end of both", func(o driver.Observation) bool {
