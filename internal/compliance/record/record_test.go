@@ -73,7 +73,7 @@ func (l *lab) ask() {
 // behind is somebody who writes to the database behind the platform's back.
 func (l *lab) behind(statement string, args ...any) {
 	l.T.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(l.Dir, "ledger.db"))
+	db, err := sql.Open("sqlite", filepath.Join(l.Dir, "ledger.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		l.T.Fatal(err)
 	}
