@@ -132,7 +132,7 @@ func BenchmarkVerify(b *testing.B) {
 		for b.Loop() {
 			v, _ := NewRangeVerifier([]Range{{0, n}}, nil, n, root)
 			for i, e := range entries {
-				l = Line{Seq: int64(i), Header: headers[i], Salt: e.Salt, Framed: append(buf[:FrameSize], e.Body...), Members: l.Members[:0]}
+				l = Line{Seq: int64(i), Header: headers[i], Salt: e.Salt, Framed: append(buf[:FrameSize], e.Body...), JSON: l.JSON}
 				l.check(names)
 				if l.HeaderErr != nil || l.BodyErr != nil {
 					b.Fatal(l.HeaderErr, l.BodyErr)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -81,9 +82,62 @@ func TestParseBodyRefuses(t *testing.T) {
 	}
 }
 
+// fullBody has every member.
+const fullBody = `{"action":"x.y","actor":{"email":"e","id":"i","ip":"p","kind":"account","mfa":false,"roles":["a","\n"],"session":"s","user_agent":"u"},"app":"a",` +
+	`"blobs":[{"media_type":"m","role":"r","sha256":"s","size":1}],"cause":0,"changes":[{"doc":null,"id":"i","kind":"k","rev":1},{"doc":{"a":[{}]},"id":"i","kind":"k","rev":-1}],` +
+	`"checkpoint":"c","count":3,"details":[{"name":"n","value":"v"}],"erased":[{"action":"a","actor":"b","outcome":"ok","rule":"r","seq":3}],"error":"e","outcome":"ok","reason":"r",` +
+	`"request_id":"","target":{"id":"","kind":"","name":""},"via":""}`
+
+// sameBody states what ParseBody means: b is canonical, and what encoding/json
+// makes of it is written as b again.
+func sameBody(t *testing.T, b []byte) {
+	t.Helper()
+	got, err := ParseBody(b)
+	want, written := &Body{}, []byte(nil)
+	if CheckCanonical(b) == nil && json.Unmarshal(b, want) == nil {
+		written, _ = want.Canonical()
+	}
+	if ok := written != nil && bytes.Equal(written, b); ok != (err == nil) {
+		t.Fatalf("%q: %v, but it is written as %q", b, err, written)
+	}
+	if err != nil {
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%q: %s", b, diff)
+	}
+}
+
+// TestParseBodyShapes puts other things in place of each part of a body.
+func TestParseBodyShapes(t *testing.T) {
+	if _, err := ParseBody([]byte(fullBody)); err != nil {
+		t.Fatal(err)
+	}
+	const most = 50 // bytes that are replaced
+	for from := range fullBody {
+		for to := from; to <= min(from+most, len(fullBody)); to++ {
+			for _, other := range []string{"", "0", `""`, "null", "[]", "{}", "true", "[null]", `"x"`} {
+				if b := []byte(fullBody[:from] + other + fullBody[to:]); CheckCanonical(b) == nil {
+					sameBody(t, b)
+				}
+			}
+		}
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add([]byte(goldenBody))
+	f.Add([]byte(fullBody))
+	f.Fuzz(func(t *testing.T, b []byte) { sameBody(t, b) })
+}
+
 func TestBodyTooLarge(t *testing.T) {
 	body := &Body{Reason: strings.Repeat("x", MaxBody)}
 	if _, err := body.Canonical(); fault.Of(err) != fault.TooLarge {
 		t.Errorf("%v", err)
+	}
+	b := strings.Replace(goldenBody, `"request_id"`, `"reason":"`+body.Reason+`","request_id"`, 1)
+	if _, err := ParseBody([]byte(b)); fault.Of(err) != fault.TooLarge {
+		t.Errorf("read: %v", err)
 	}
 }

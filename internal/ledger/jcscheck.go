@@ -19,42 +19,13 @@ func CheckCanonical(b []byte) error {
 	return c.check()
 }
 
-// Member is a member of a canonical object.
-type Member struct {
-	Name  []byte // decoded
-	Value []byte // canonical JSON
-}
-
-// CanonicalMembers checks b as CheckCanonical does, requires an object, and
-// appends its members to dst in the same pass. They share memory with b.
-func CanonicalMembers(dst []Member, b []byte) ([]Member, error) {
-	if len(b) == 0 || b[0] != '{' {
-		return dst, fault.New(fault.Invalid, "not a JSON object")
-	}
-	c := canonicalChecker{b: b, collect: true, members: dst}
-	err := c.check()
-	return c.members, err
-}
-
-// CanonicalElements checks b as CheckCanonical does, requires an array, and
-// appends its elements to dst. They share memory with b.
-func CanonicalElements(dst [][]byte, b []byte) ([][]byte, error) {
-	if len(b) == 0 || b[0] != '[' {
-		return dst, fault.New(fault.Invalid, "not a JSON array")
-	}
-	c := canonicalChecker{b: b, collect: true, elements: dst}
-	err := c.check()
-	return c.elements, err
-}
-
 // canonicalChecker is a recursive descent over canonical JSON. Its methods take
-// the position they begin at and return the one they end at. With collect it
-// keeps the parts of the outermost value.
+// the position they begin at and return the one they end at. With keep it
+// notes where each value lies.
 type canonicalChecker struct {
-	b        []byte
-	collect  bool
-	members  []Member
-	elements [][]byte
+	b     []byte
+	keep  bool
+	nodes []node
 }
 
 func (c *canonicalChecker) check() error {
@@ -78,6 +49,18 @@ func (c *canonicalChecker) at(i int) byte {
 }
 
 func (c *canonicalChecker) value(i, depth int) (int, error) {
+	if !c.keep {
+		return c.anyValue(i, depth)
+	}
+	at := len(c.nodes)
+	c.nodes = append(c.nodes, node{from: uint32(i)})
+	end, err := c.anyValue(i, depth)
+	n := &c.nodes[at]
+	n.to, n.next = uint32(end), uint32(len(c.nodes))
+	return end, err
+}
+
+func (c *canonicalChecker) anyValue(i, depth int) (int, error) {
 	switch c.at(i) {
 	case '"':
 		return c.string(i + 1)
@@ -123,13 +106,9 @@ func (c *canonicalChecker) array(i, depth int) (int, error) {
 		return i + 1, nil
 	}
 	for {
-		start := i
 		var err error
-		if i, err = c.value(start, depth+1); err != nil {
+		if i, err = c.value(i, depth+1); err != nil {
 			return i, err
-		}
-		if depth == 0 && c.collect {
-			c.elements = append(c.elements, c.b[start:i])
 		}
 		switch c.at(i) {
 		case ',':
@@ -166,12 +145,14 @@ func (c *canonicalChecker) object(i, depth int) (int, error) {
 		if c.at(end) != ':' {
 			return end, failAt(end, "no : after a member name")
 		}
-		start := end + 1
-		if i, err = c.value(start, depth+1); err != nil {
+		from, at := i+1, len(c.nodes)
+		if i, err = c.value(end+1, depth+1); err != nil {
 			return i, err
 		}
-		if depth == 0 && c.collect {
-			c.members = append(c.members, Member{Name: name, Value: c.b[start:i]})
+		if c.keep {
+			n := &c.nodes[at]
+			n.nameFrom, n.nameTo = uint32(from), uint32(end-1)
+			n.escaped = len(name) != end-1-from
 		}
 		switch c.at(i) {
 		case ',':

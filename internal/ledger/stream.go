@@ -21,9 +21,9 @@ type Line struct {
 	// fills the line may set them; its bytes are then not looked at.
 	HeaderErr, BodyErr error
 
-	Parsed  Header    // valid if HeaderErr is nil
-	Leaf    tlog.Hash // valid if HeaderErr is nil
-	Members []Member  // of the body; valid if there is one and both errors are nil
+	Parsed Header    // valid if HeaderErr is nil
+	Leaf   tlog.Hash // valid if HeaderErr is nil
+	JSON   JSON      // the body taken apart; valid if there is one and both errors are nil
 }
 
 // Body returns the body's bytes, nil if there is none.
@@ -55,7 +55,7 @@ func (l *Line) check(names scopeNames) {
 		l.BodyErr = ErrBodyMismatch
 		return
 	}
-	l.Members, l.BodyErr = CanonicalMembers(l.Members[:0], l.Body())
+	l.BodyErr = l.JSON.ReadObject(l.Body())
 }
 
 // ErrBodyMismatch says that a body is not the one that its header commits to.
@@ -73,8 +73,6 @@ type Batch struct {
 const (
 	batchLines = 256
 	batchBytes = 256 << 10
-	// A body that somebody made of nothing but members is not remembered.
-	keepMembers = 64
 )
 
 // Full reports whether the batch should be passed on before more is added.
@@ -97,11 +95,7 @@ func (b *Batch) Bytes(n int) []byte {
 func (b *Batch) Add(seq int64) *Line {
 	b.Lines = b.Lines[:len(b.Lines)+1] // there is always room: see Full
 	l := &b.Lines[len(b.Lines)-1]
-	members := l.Members[:0]
-	if cap(members) > keepMembers {
-		members = nil
-	}
-	*l = Line{Seq: seq, Members: members}
+	*l = Line{Seq: seq, JSON: l.JSON} // its memory is used again
 	return l
 }
 

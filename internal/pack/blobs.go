@@ -41,9 +41,9 @@ func (b *blobs) take(e *Entry, required bool) {
 	if b.refusal != nil {
 		return
 	}
-	err := eachObject(e.member("blobs"), "blobs", func(m []ledger.Member) error {
-		digest, ok1 := textOf(memberOf(m, "sha256"))
-		size, ok2 := intOf(memberOf(m, "size"))
+	err := eachObject(e.body, "blobs", func(v ledger.Value) error {
+		digest, ok1 := text(v.Member("sha256"))
+		size, ok2 := v.Member("size").Int()
 		if _, err := ledger.ParseDigest(digest); err != nil || !ok1 || !ok2 {
 			return fault.New(fault.Invalid, "a blob lacks sha256 or size")
 		}

@@ -134,7 +134,7 @@ func (b *bodies) without(seq int64, scope string, inScope bool, at place, body [
 // with takes an entry that has a body.
 func (b *bodies) with(e *Entry, scope string, at place) error {
 	b.count++
-	action, ok := textOf(e.member("action"))
+	action, ok := text(e.body.Member("action"))
 	if !ok {
 		return fault.New(fault.Invalid, "the body has no action")
 	}
@@ -207,12 +207,12 @@ func bySeq(m missing, seq int64) int { return cmp.Compare(m.seq, seq) }
 // erase notes which bodies the entry says were erased: of earlier entries in the
 // same scope. Those that the pack does not lack are of no interest.
 func (b *bodies) erase(e *Entry, scope string) error {
-	if outcome, _ := textOf(e.member("outcome")); outcome != "ok" {
+	if e.body.Member("outcome").String() != "ok" {
 		return nil
 	}
-	return eachObject(e.member("erased"), "erased", func(m []ledger.Member) error {
-		seq, ok1 := intOf(memberOf(m, "seq"))
-		rule, ok2 := textOf(memberOf(m, "rule"))
+	return eachObject(e.body, "erased", func(v ledger.Value) error {
+		seq, ok1 := v.Member("seq").Int()
+		rule, ok2 := text(v.Member("rule"))
 		if !ok1 || !ok2 {
 			return fault.New(fault.Invalid, "erased lacks seq or rule")
 		}
@@ -220,8 +220,7 @@ func (b *bodies) erase(e *Entry, scope string) error {
 		if !ok || b.missing[i].scope != scope || b.missing[i].erased != nil {
 			return nil
 		}
-		action, _ := textOf(memberOf(m, "action"))
-		outcome, _ := textOf(memberOf(m, "outcome"))
+		action, outcome := v.Member("action").String(), v.Member("outcome").String()
 		b.missing[i].erased = &erasure{rule, outcome == "ok" && !strings.HasSuffix(action, ".read")}
 		return nil
 	})

@@ -1,9 +1,7 @@
 package pack
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"strconv"
 
 	"github.com/strongroom/strongroom/internal/fault"
@@ -16,11 +14,17 @@ type Entry struct {
 	HeaderLine []byte // the header's bytes
 	Body       []byte // canonical
 
-	members []ledger.Member // of Body
+	body ledger.Value // Body, taken apart
 
 	// Filled in when first asked for.
-	headerMembers []ledger.Member
-	changeList    []change
+	header  lazy[ledger.JSON]
+	changed lazy[[]change]
+}
+
+// lazy is what is made when it is first asked for, in memory that is used again.
+type lazy[T any] struct {
+	made bool
+	of   T
 }
 
 // NewEntry makes an Entry from the header's and the body's bytes.
@@ -29,112 +33,104 @@ func NewEntry(header, body []byte) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := ledger.CanonicalMembers(nil, body)
-	if err != nil {
+	var j ledger.JSON
+	if err := j.ReadObject(body); err != nil {
 		return nil, err
 	}
-	return &Entry{Header: h, HeaderLine: header, Body: body, members: members}, nil
+	return &Entry{Header: h, HeaderLine: header, Body: body, body: j.Value()}, nil
 }
 
-// member returns the value of a member of the body, nil if it has none such.
-func (e *Entry) member(name string) []byte { return memberOf(e.members, name) }
-
-func memberOf(members []ledger.Member, name string) []byte {
-	for _, m := range members {
-		if string(m.Name) == name {
-			return m.Value
-		}
-	}
-	return nil
+// Take makes it the entry of a line that was checked and has a body. It is valid
+// as long as the line; its own memory is used again.
+func (e *Entry) Take(l *ledger.Line) {
+	e.Header, e.HeaderLine, e.Body, e.body = l.Parsed, l.Header, l.Body(), l.JSON.Value()
+	e.header.made, e.changed.made = false, false
 }
+
+// Content is the body as this version knows it. It shares no memory with the entry.
+func (e *Entry) Content() (*ledger.Body, error) { return ledger.BodyOf(e.body) }
 
 // change is a member of a body's changes. It shares memory with the body.
 type change struct {
 	key docKey
 	rev int64
-	doc []byte // canonical JSON; "null" if deleted
+	doc ledger.Value // null if deleted
 }
 
-func (c *change) deleted() bool { return string(c.doc) == "null" }
+func (c *change) deleted() bool { return c.doc.IsNull() }
 
 // docKey names a document.
 type docKey struct{ kind, id string }
 
-// headerMember returns the value of a member of the header.
-func (e *Entry) headerMember(name string) ([]byte, error) {
-	if e.headerMembers == nil {
-		var err error
-		if e.headerMembers, err = ledger.CanonicalMembers(make([]ledger.Member, 0, 5), e.HeaderLine); err != nil {
-			return nil, err
+// headerValue is the header taken apart.
+func (e *Entry) headerValue() (ledger.Value, error) {
+	if !e.header.made {
+		if err := e.header.of.ReadObject(e.HeaderLine); err != nil {
+			return ledger.Value{}, err
 		}
+		e.header.made = true
 	}
-	return memberOf(e.headerMembers, name), nil
+	return e.header.of.Value(), nil
 }
 
 // changes reads the body's changes.
 func (e *Entry) changes() ([]change, error) {
-	if e.changeList != nil {
-		return e.changeList, nil
+	if e.changed.made {
+		return e.changed.of, nil
 	}
-	var out []change
-	err := eachObject(e.member("changes"), "changes", func(m []ledger.Member) error {
-		c := change{doc: memberOf(m, "doc")}
+	e.changed.of = e.changed.of[:0]
+	err := eachObject(e.body, "changes", func(v ledger.Value) error {
+		c := change{doc: v.Member("doc")}
 		var ok1, ok2, ok3 bool
-		c.key.kind, ok1 = textOf(memberOf(m, "kind"))
-		c.key.id, ok2 = textOf(memberOf(m, "id"))
-		c.rev, ok3 = intOf(memberOf(m, "rev"))
-		if !ok1 || !ok2 || !ok3 || c.rev < 1 || c.doc == nil {
+		c.key.kind, ok1 = text(v.Member("kind"))
+		c.key.id, ok2 = text(v.Member("id"))
+		c.rev, ok3 = v.Member("rev").Int()
+		if !ok1 || !ok2 || !ok3 || c.rev < 1 || !c.doc.Exists() {
 			return fault.New(fault.Invalid, "a change lacks kind, id, rev or doc")
 		}
-		out = append(out, c)
+		e.changed.of = append(e.changed.of, c)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	e.changeList = out
-	return out, nil
+	e.changed.made = err == nil
+	return e.changed.of, err
 }
 
-// eachObject calls fn with the members of every object in the array value,
-// which may be nil: the body has no such member.
-func eachObject(value []byte, name string, fn func([]ledger.Member) error) error {
-	if value == nil {
+// changesKind tells whether a document of the kind is among the changes. Most
+// entries are about others.
+func (e *Entry) changesKind(kind string) bool {
+	for c := range e.body.Member("changes").Parts() {
+		if s, _ := c.Member("kind").Characters(); string(s) == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// eachObject calls fn with every object in an array that is a member of the
+// body, if the body has it.
+func eachObject(body ledger.Value, name string, fn func(ledger.Value) error) error {
+	list := body.Member(name)
+	if !list.Exists() {
 		return nil
 	}
-	elements, err := ledger.CanonicalElements(make([][]byte, 0, 4), value)
-	if err != nil {
+	if !list.IsArray() {
 		return fault.New(fault.Invalid, "%s is not an array", name)
 	}
-	members := make([]ledger.Member, 0, 8)
-	for _, element := range elements {
-		if members, err = ledger.CanonicalMembers(members[:0], element); err != nil {
+	for v := range list.Parts() {
+		if !v.IsObject() {
 			return fault.New(fault.Invalid, "%s holds what is not an object", name)
 		}
-		if err := fn(members); err != nil {
+		if err := fn(v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// textOf decodes a canonical JSON string.
-func textOf(value []byte) (string, bool) {
-	if len(value) < 2 || value[0] != '"' {
-		return "", false
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1]), true
-	}
-	var s string
-	err := json.Unmarshal(value, &s)
-	return s, err == nil
-}
-
-// intOf decodes a canonical JSON integer.
-func intOf(value []byte) (int64, bool) {
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	return n, err == nil
+// text is a string's characters.
+func text(v ledger.Value) (string, bool) {
+	s, ok := v.Characters()
+	return string(s), ok
 }
 
 // AppendBodyLine appends a line of ledger/bodies.

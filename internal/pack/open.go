@@ -39,6 +39,7 @@ func (p *Pack) Holds(digest string) bool { return p.v.walk.blobs.files[digest] !
 // Entries calls take with each entry that has its body, by seq. Neither the
 // entry nor what it refers to may be kept.
 func (p *Pack) Entries(ctx context.Context, take func(*Entry) error) error {
+	var e Entry
 	return ledger.Stream(ctx, newSource(p.v).fill, func(l *ledger.Line) error {
 		if l.HeaderErr != nil || l.BodyErr != nil {
 			return fmt.Errorf("entry %d is not what it was when it was checked: the pack's file has changed", l.Seq)
@@ -46,7 +47,8 @@ func (p *Pack) Entries(ctx context.Context, take func(*Entry) error) error {
 		if l.Framed == nil {
 			return nil
 		}
-		return take(&Entry{Header: l.Parsed, HeaderLine: l.Header, Body: l.Body(), members: l.Members})
+		e.Take(l)
+		return take(&e)
 	})
 }
 
@@ -65,7 +67,7 @@ func (e *Entry) Documents() ([]Document, error) {
 	}
 	out := make([]Document, len(changes))
 	for i, c := range changes {
-		out[i] = Document{c.key.kind, c.key.id, c.rev, c.doc}
+		out[i] = Document{c.key.kind, c.key.id, c.rev, c.doc.Text()}
 		if c.deleted() {
 			out[i].Content = nil
 		}
@@ -80,6 +82,6 @@ func (e *Entry) Cell(pointer string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	value, err := valueAt(e, nil, tokens)
-	return cellText(value), err
+	value, err := valueAt(e, ledger.Value{}, tokens)
+	return string(cellText(value)), err
 }

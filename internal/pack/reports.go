@@ -2,7 +2,6 @@ package pack
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -56,6 +55,7 @@ type Rows struct {
 	report   Report
 	period   Period
 	pointers [][]string
+	actions  map[string]bool
 	rows     map[string]Row // state: the newest by id
 	size     int            // of the lines in rows
 	buf      []byte         // the last row
@@ -70,7 +70,10 @@ type Row struct {
 
 // NewRows checks the report's definition against the period.
 func NewRows(report Report, period Period) (*Rows, error) {
-	r := &Rows{report: report, period: period}
+	r := &Rows{report: report, period: period, actions: map[string]bool{}}
+	for _, action := range report.Actions {
+		r.actions[action] = true
+	}
 	switch {
 	case report.Type == State && report.Kind != "" && report.At != nil:
 		if report.At.Before(period.From.Time) || report.At.After(period.To.Time) {
@@ -110,11 +113,11 @@ func (r *Rows) Add(e *Entry, emit func(Row) error) error {
 	if r.report.Type == State {
 		return r.addState(e)
 	}
-	action, _ := textOf(e.member("action"))
-	if !r.period.Contains(e.Header.Time) || !slices.Contains(r.report.Actions, action) {
+	action, _ := e.body.Member("action").Characters()
+	if !r.actions[string(action)] || !r.period.Contains(e.Header.Time) {
 		return nil
 	}
-	line, err := r.line(e, nil)
+	line, err := r.line(e, ledger.Value{})
 	if err != nil {
 		return err
 	}
@@ -126,8 +129,7 @@ func (r *Rows) addState(e *Entry) error {
 	if t.After(r.report.At.Time) || !t.Before(r.period.To.Time) {
 		return nil
 	}
-	// Most entries are about other kinds: look before decoding.
-	if !bytes.Contains(e.member("changes"), []byte(r.report.Kind)) && printableASCII(r.report.Kind) {
+	if !e.changesKind(r.report.Kind) {
 		return nil
 	}
 	changes, err := e.changes()
@@ -150,7 +152,7 @@ func (r *Rows) addState(e *Entry) error {
 		if r.size += len(line); r.size > maxState {
 			return fault.New(fault.TooLarge, "the report's rows have more than %d MiB together", maxState>>20)
 		}
-		r.rows[c.key.id] = Row{e.Header.Seq, c.key.id, bytes.Clone(line)}
+		r.rows[c.key.id] = Row{e.Header.Seq, c.key.id, append(r.rows[c.key.id].Line[:0], line...)}
 	}
 	return nil
 }
@@ -166,7 +168,7 @@ func (r *Rows) Finish(emit func(Row) error) error {
 }
 
 // line computes a row. It is valid until the next call.
-func (r *Rows) line(e *Entry, doc []byte) ([]byte, error) {
+func (r *Rows) line(e *Entry, doc ledger.Value) ([]byte, error) {
 	r.buf = r.buf[:0]
 	for i, tokens := range r.pointers {
 		value, err := valueAt(e, doc, tokens)
@@ -182,22 +184,16 @@ func (r *Rows) line(e *Entry, doc []byte) ([]byte, error) {
 }
 
 // valueAt follows a pointer, which begins with header, body or doc.
-func valueAt(e *Entry, doc []byte, tokens []string) (value []byte, err error) {
-	switch {
-	case tokens[0] == "doc":
-		return follow(doc, tokens[1:])
-	case tokens[0] == "body" && len(tokens) > 1:
-		return follow(e.member(tokens[1]), tokens[2:])
-	case tokens[0] == "body":
-		return e.Body, nil
-	case len(tokens) > 1:
-		if value, err = e.headerMember(tokens[1]); err != nil {
-			return nil, err
-		}
-		return follow(value, tokens[2:])
+func valueAt(e *Entry, doc ledger.Value, tokens []string) (value ledger.Value, err error) {
+	switch tokens[0] {
+	case "doc":
+		value = doc
+	case "body":
+		value = e.body
 	default:
-		return e.HeaderLine, nil
+		value, err = e.headerValue()
 	}
+	return follow(value, tokens[1:]), err
 }
 
 // parsePointer splits an RFC 6901 pointer whose first token is header, body or doc.
@@ -216,48 +212,36 @@ func parsePointer(pointer string) ([]string, error) {
 	return tokens[1:], nil
 }
 
-// follow returns the value that the tokens lead to in canonical JSON, nil if
-// there is none.
-func follow(value []byte, tokens []string) ([]byte, error) {
+// follow returns the value that the tokens lead to, an absent one if there is none.
+func follow(value ledger.Value, tokens []string) ledger.Value {
 	for _, token := range tokens {
-		switch {
-		case len(value) > 0 && value[0] == '{':
-			members, err := ledger.CanonicalMembers(make([]ledger.Member, 0, 8), value)
-			if err != nil {
-				return nil, err
-			}
-			value = memberOf(members, token)
-		case len(value) > 0 && value[0] == '[':
-			elements, err := ledger.CanonicalElements(nil, value)
-			if err != nil {
-				return nil, err
-			}
-			value = elementOf(elements, token)
-		default:
-			return nil, nil
+		if value.IsArray() {
+			value = elementOf(value, token)
+		} else {
+			value = value.Member(token)
 		}
 	}
-	return value, nil
+	return value
 }
 
-func elementOf(elements [][]byte, token string) []byte {
+func elementOf(list ledger.Value, token string) ledger.Value {
 	i, err := strconv.Atoi(token)
-	if err != nil || i < 0 || i >= len(elements) || strconv.Itoa(i) != token {
-		return nil
+	if err != nil || strconv.Itoa(i) != token {
+		return ledger.Value{}
 	}
-	return elements[i]
+	return list.Element(i)
 }
 
 // cellText is a string as it is, nothing for null or absent, otherwise the
 // canonical JSON.
-func cellText(value []byte) string {
-	if value == nil || string(value) == "null" {
-		return ""
+func cellText(value ledger.Value) []byte {
+	if value.IsNull() {
+		return nil
 	}
-	if s, ok := textOf(value); ok {
+	if s, ok := value.Characters(); ok {
 		return s
 	}
-	return string(value)
+	return value.Text()
 }
 
 // AppendRow appends a line of a table as provable CSVs have it.
@@ -270,23 +254,33 @@ func AppendRow(line []byte, cells ...string) []byte {
 
 // appendCell appends the i-th cell of a row. A cell that a spreadsheet would
 // take for a formula gets a leading apostrophe.
-func appendCell(line []byte, i int, s string) []byte {
+func appendCell[T string | []byte](line []byte, i int, s T) []byte {
 	if i > 0 {
 		line = append(line, ',')
 	}
-	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
-		s = "'" + s
+	quoted := false
+	for i := range len(s) {
+		switch s[i] {
+		case ',', '"', '\r', '\n':
+			quoted = true
+		}
 	}
-	if !strings.ContainsAny(s, ",\"\r\n") {
+	if quoted {
+		line = append(line, '"')
+	}
+	if len(s) > 0 && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+		line = append(line, '\'')
+	}
+	if !quoted {
 		return append(line, s...)
 	}
-	line = append(line, '"')
-	line = append(line, strings.ReplaceAll(s, `"`, `""`)...)
+	for i := range len(s) {
+		if s[i] == '"' {
+			line = append(line, '"')
+		}
+		line = append(line, s[i])
+	}
 	return append(line, '"')
-}
-
-func printableASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) < 0
 }
 
 // CSV writes a provable CSV.

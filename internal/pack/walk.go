@@ -21,6 +21,7 @@ type walk struct {
 	rangeBegins  bool      // the front range begins at 0 or before the period
 	periodProven bool      // a range holds the whole period and its boundaries
 
+	entry    Entry    // the one at hand, if it has a body
 	refusal  *Refusal // the first of group 4
 	mismatch *Refusal // the first body that is not its header's
 	bodies   bodies
@@ -105,12 +106,12 @@ func (w *walk) body(l *ledger.Line) error {
 	if !w.scopes[scope] {
 		return fault.New(fault.Invalid, "the pack must not hold a body of scope %q", scope)
 	}
-	e := &Entry{Header: l.Parsed, HeaderLine: l.Header, Body: l.Body(), members: l.Members}
-	if err := w.bodies.with(e, scope, place); err != nil {
+	w.entry.Take(l)
+	if err := w.bodies.with(&w.entry, scope, place); err != nil {
 		return err
 	}
-	w.blobs.take(e, place == inPeriod)
-	return w.reports.take(e)
+	w.blobs.take(&w.entry, place == inPeriod)
+	return w.reports.take(&w.entry)
 }
 
 // place says where an entry lies to the period.

@@ -2,9 +2,7 @@ package sqlite
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"strconv"
 
 	"github.com/strongroom/strongroom/internal/ledger"
 )
@@ -24,74 +22,44 @@ func changesIn(body []byte) ([]bodyChange, error) {
 	if !bytes.Contains(body, []byte(`"changes":`)) {
 		return nil, nil
 	}
-	members, err := ledger.CanonicalMembers(nil, body)
-	if err != nil {
+	var j ledger.JSON
+	if err := j.ReadObject(body); err != nil {
 		return nil, err
 	}
-	return changesOf(body, members)
+	return changesOf(j.Value())
 }
 
-func changesOf(body []byte, members []ledger.Member) ([]bodyChange, error) {
-	list := member(members, "changes")
-	if list == nil {
+// changesOf reads the changes of a body that was taken apart.
+func changesOf(body ledger.Value) ([]bodyChange, error) {
+	list := body.Member("changes")
+	if !list.Exists() {
 		return nil, nil
 	}
-	elements, err := ledger.CanonicalElements(nil, list)
-	if err != nil {
-		return nil, err
+	if !list.IsArray() {
+		return nil, errBody
 	}
-	out := make([]bodyChange, len(elements))
-	var parts []ledger.Member
-	for i, e := range elements {
-		if parts, err = ledger.CanonicalMembers(parts[:0], e); err != nil {
+	var out []bodyChange
+	for v := range list.Parts() {
+		c, err := changeOf(v)
+		if err != nil {
 			return nil, err
 		}
-		if err := out[i].read(parts); err != nil {
-			return nil, err
-		}
-		if doc := out[i].doc; doc != nil {
-			// Both slices reach to the end of the same memory.
-			out[i].at, out[i].size = cap(body)-cap(doc), len(doc)
-		}
+		out = append(out, c)
 	}
 	return out, nil
 }
 
-func (c *bodyChange) read(parts []ledger.Member) error {
-	var err error
-	if c.kind, err = text(member(parts, "kind")); err != nil {
-		return err
+func changeOf(v ledger.Value) (c bodyChange, err error) {
+	var ok1, ok2, ok3 bool
+	c.kind, ok1 = v.Member("kind").Characters()
+	c.id, ok2 = v.Member("id").Characters()
+	c.rev, ok3 = v.Member("rev").Int()
+	if !ok1 || !ok2 || !ok3 {
+		return c, errBody
 	}
-	if c.id, err = text(member(parts, "id")); err != nil {
-		return err
+	if doc := v.Member("doc"); doc.Exists() && !doc.IsNull() {
+		c.doc, c.at = doc.Text(), doc.At()
+		c.size = len(c.doc)
 	}
-	if c.rev, err = strconv.ParseInt(string(member(parts, "rev")), 10, 64); err != nil {
-		return errBody
-	}
-	if c.doc = member(parts, "doc"); string(c.doc) == "null" {
-		c.doc = nil
-	}
-	return nil
-}
-
-// member gives the value of a name, nil if there is none.
-func member(members []ledger.Member, name string) []byte {
-	for _, m := range members {
-		if string(m.Name) == name {
-			return m.Value
-		}
-	}
-	return nil
-}
-
-// text gives the characters of a JSON string.
-func text(value []byte) ([]byte, error) {
-	if len(value) >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
-		return value[1 : len(value)-1], nil
-	}
-	var s string
-	if err := json.Unmarshal(value, &s); err != nil {
-		return nil, errBody
-	}
-	return []byte(s), nil
+	return c, nil
 }

@@ -57,7 +57,7 @@ func (s *Store) readPage(ctx context.Context, first, end int64) *page {
 func (r *reading) readChecked(p *page, first, end int64) error {
 	var at, docs, salt, body, hash sql.RawBytes
 	var frame []byte
-	var members []ledger.Member
+	var taken ledger.JSON
 	var term int64
 	return r.each(`SELECT seq, time, scope, docs, salt, body, hash FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{first, end},
 		func(rows *sql.Rows) (err error) {
@@ -89,7 +89,7 @@ func (r *reading) readChecked(p *page, first, end int64) error {
 				if n != len(salt) || n != len(s) || sha256.Sum256(frame) != h.Body {
 					e.damage = "its body or salt was altered"
 				} else {
-					members = p.read(&e, members, body)
+					p.read(&e, &taken, body)
 				}
 			}
 			p.entries = append(p.entries, e)
@@ -98,29 +98,28 @@ func (r *reading) readChecked(p *page, first, end int64) error {
 }
 
 // read takes changes and erasures out of a body.
-func (p *page) read(e *checked, members []ledger.Member, body []byte) []ledger.Member {
-	var err error
-	if members, err = ledger.CanonicalMembers(members[:0], body); err != nil {
+func (p *page) read(e *checked, taken *ledger.JSON, body []byte) {
+	if taken.ReadObject(body) != nil {
 		e.damage = "its body cannot be read"
-		return members
+		return
 	}
-	if e.changes, err = changesOf(body, members); err != nil {
+	var err error
+	if e.changes, err = changesOf(taken.Value()); err != nil {
 		e.damage = "its body cannot be read"
 	}
 	for i := range e.changes {
 		c := &e.changes[i]
 		c.kind, c.id, c.doc = p.keep(c.kind), p.keep(c.id), nil
 	}
-	if list := member(members, "erased"); list != nil {
+	if list := taken.Value().Member("erased"); list.Exists() {
 		var erased []ledger.Erased
-		if json.Unmarshal(list, &erased) != nil {
+		if json.Unmarshal(list.Text(), &erased) != nil {
 			e.damage = "its body cannot be read"
 		}
 		for _, x := range erased {
 			e.erased = append(e.erased, x.Seq)
 		}
 	}
-	return members
 }
 
 // keep copies what the database will overwrite.
