@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"time"
 
@@ -310,45 +309,4 @@ func ranges(single []int64, a, b int64) []ledger.Range {
 	}
 	add(a, b)
 	return out
-}
-
-// records reads the entries of the pack's ranges, by seq.
-func (p *export) records() iter.Seq2[*store.Record, error] {
-	return func(yield func(*store.Record, error) bool) {
-		for _, r := range p.ranges {
-			for at := r.From; at < r.To; {
-				list, err := p.cfg.Store.Entries(p.ctx, store.Query{FromSeq: at, ToSeq: r.To, Limit: 2000})
-				if err == nil && len(list) == 0 {
-					err = &store.Damage{Seq: at, What: "it is missing"}
-				}
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				for i := range list {
-					if !yield(&list[i], nil) {
-						return
-					}
-				}
-				at = list[len(list)-1].Header.Seq + 1
-			}
-		}
-	}
-}
-
-// shown tells whether the pack holds an entry's body: those of the period and
-// of the opening state, in scope and not erased.
-func (p *export) shown(r *store.Record) bool {
-	if r.Body == nil || !p.inScope(r.Header.Scope) {
-		return false
-	}
-	if p.inPeriod(r) {
-		return true
-	}
-	_, ok := slices.BinarySearch(p.opening, r.Header.Seq)
-	return ok
-}
-
-func (p *export) inPeriod(r *store.Record) bool {
-	return r.Header.Seq >= p.first && r.Header.Seq < p.last
 }

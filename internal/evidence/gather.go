@@ -14,6 +14,8 @@ import (
 // gathered is what the entries of a pack come to. They are read once: all that
 // is told of them is computed while their bodies are written.
 type gathered struct {
+	headers *spool // a line each
+	entry   pack.Entry
 	reports []*report
 	tally   tally
 	blobs   map[string]blobRef // that the period's bodies name
@@ -46,6 +48,10 @@ type blobRef struct {
 // an error.
 func (p *export) newGathered() (*gathered, error) {
 	g := &gathered{tally: newTally(), blobs: map[string]blobRef{}, open: map[string]openSession{}, state: p.state}
+	var err error
+	if g.headers, err = newSpool(p.cfg.Temp); err != nil {
+		return g, err
+	}
 	for _, d := range Definitions {
 		if !p.items.need(d.Name) {
 			continue
@@ -75,26 +81,23 @@ func (p *export) newReport(d Definition) (*report, error) {
 }
 
 // add takes the next entry whose body the pack holds.
-func (g *gathered) add(r *store.Record, inPeriod bool) error {
-	e, err := pack.NewEntry(r.Header.Append(nil), r.Body)
-	if err != nil {
-		return &store.Damage{Seq: r.Header.Seq, What: "it cannot be read"}
-	}
+func (g *gathered) add(l *ledger.Line, inPeriod bool) error {
+	g.entry.Take(l)
 	for _, report := range g.reports {
-		if err := report.csv.Add(e); err != nil {
+		if err := report.csv.Add(&g.entry); err != nil {
 			return err
 		}
 	}
-	session := r.Header.Seq < g.state && bytes.Contains(r.Body, []byte(`"kind":"session"`))
+	session := l.Seq < g.state && bytes.Contains(l.Body(), []byte(`"kind":"session"`))
 	if !inPeriod && !session {
 		return nil
 	}
-	body, err := ledger.ParseBody(r.Body)
+	body, err := g.entry.Content()
 	if err != nil {
-		return &store.Damage{Seq: r.Header.Seq, What: "its body cannot be read"}
+		return &store.Damage{Seq: l.Seq, What: "its body cannot be read"}
 	}
 	if session {
-		if err := g.sessions(r.Header.Seq, body); err != nil {
+		if err := g.sessions(l.Seq, body); err != nil {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func (g *gathered) add(r *store.Record, inPeriod bool) error {
 	g.tally.add(body)
 	for _, b := range body.Blobs {
 		if _, ok := g.blobs[b.SHA256]; !ok {
-			g.blobs[b.SHA256] = blobRef{r.Header.Scope, b.Role, r.Header.Seq}
+			g.blobs[b.SHA256] = blobRef{l.Parsed.Scope, b.Role, l.Seq}
 		}
 	}
 	return nil
@@ -143,6 +146,9 @@ func (g *gathered) end() error {
 
 // discard gives back what the reports take up on disk.
 func (g *gathered) discard() {
+	if g.headers != nil {
+		_ = g.headers.close()
+	}
 	for _, r := range g.reports {
 		_ = r.text.close() // it was only read since
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
-// spool holds a report on disk until the pack has room for it: the files of a
+// spool holds a report, or the headers, on disk until the pack has room for it: the files of a
 // pack follow each other, and the reports come about all at once. It has no name
 // in the file system, so whatever ends the process leaves nothing behind.
 type spool struct {
@@ -51,6 +51,16 @@ func (s *spool) reader() (io.Reader, error) {
 		return nil, fmt.Errorf("read a report again: %w", err)
 	}
 	return bufio.NewReaderSize(s.file, 64<<10), nil
+}
+
+// copyTo writes all that was written to out too.
+func (s *spool) copyTo(out io.Writer) error {
+	in, err := s.reader()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return err
 }
 
 func (s *spool) close() error { return s.file.Close() }

@@ -17,6 +17,7 @@ func (p *export) write(out io.Writer, g *gathered) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
+	defer w.Stop()
 	if err := w.AddCheckpoint(p.signed); err != nil {
 		return "", err
 	}
@@ -28,10 +29,7 @@ func (p *export) write(out io.Writer, g *gathered) (digest string, err error) {
 	if err := w.AddKeys(p.cfg.Installation.LogKey); err != nil {
 		return "", err
 	}
-	if err := p.writeHeaders(w); err != nil {
-		return "", err
-	}
-	if err := p.writeBodies(w, g); err != nil {
+	if err := p.writeEntries(w, g); err != nil {
 		return "", err
 	}
 	if err := p.writeProof(w); err != nil {
@@ -62,47 +60,40 @@ func (p *export) manifest() pack.Manifest {
 	return m
 }
 
-func (p *export) writeHeaders(w *pack.Writer) error {
-	out, err := w.AddHeaders()
+// writeEntries reads the entries once. It writes the bodies and gathers what they
+// come to; the headers wait until the bodies have ended.
+func (p *export) writeEntries(w *pack.Writer, g *gathered) error {
+	bodies, err := w.AddBodies()
 	if err != nil {
 		return err
 	}
 	var line []byte
-	for r, err := range p.records() {
-		if err != nil {
+	in := &entries{export: p, ranges: slices.Clone(p.ranges)}
+	err = ledger.Stream(p.ctx, in.fill, func(l *ledger.Line) error {
+		if err := damage(l); err != nil {
 			return err
 		}
-		line = append(r.Header.Append(line[:0]), '\n')
-		if _, err := out.Write(line); err != nil {
-			return fmt.Errorf("write headers: %w", err)
+		line = append(append(line[:0], l.Header...), '\n')
+		if _, err := g.headers.Write(line); err != nil || l.Framed == nil {
+			return err
 		}
-	}
-	return nil
-}
-
-// writeBodies writes the bodies and gathers what they come to.
-func (p *export) writeBodies(w *pack.Writer, g *gathered) error {
-	out, err := w.AddBodies()
+		line = pack.AppendBodyLine(line[:0], l.Seq, l.Salt, l.Body())
+		if _, err := bodies.Write(line); err != nil {
+			return err
+		}
+		return g.add(l, p.inPeriod(l.Seq))
+	})
 	if err != nil {
 		return err
 	}
-	var line []byte
-	for r, err := range p.records() {
-		if err != nil {
-			return err
-		}
-		if !p.shown(r) {
-			continue
-		}
-		line = pack.AppendBodyLine(line[:0], r.Header.Seq, r.Salt, r.Body)
-		if _, err := out.Write(line); err != nil {
-			return fmt.Errorf("write bodies: %w", err)
-		}
-		if err := g.add(r, p.inPeriod(r)); err != nil {
-			return err
-		}
+	if err := g.end(); err != nil {
+		return err
 	}
-	return g.end()
+	headers, err := w.AddHeaders()
+	if err != nil {
+		return err
+	}
+	return g.headers.copyTo(headers)
 }
 
 func (p *export) writeProof(w *pack.Writer) error {
@@ -125,15 +116,11 @@ func (p *export) writeProof(w *pack.Writer) error {
 func (p *export) writeReports(w *pack.Writer, g *gathered) error {
 	var index []pack.Report
 	for _, r := range g.reports {
-		in, err := r.text.reader()
-		if err != nil {
-			return err
-		}
 		out, err := w.Add(r.CSV)
 		if err != nil {
 			return err
 		}
-		if _, err := io.Copy(out, in); err != nil {
+		if err := r.text.copyTo(out); err != nil {
 			return fmt.Errorf("report %s: %w", r.Name, err)
 		}
 		index = append(index, r.Report)

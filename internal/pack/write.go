@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ type Writer struct {
 	manifest Manifest
 	names    map[string]bool // in lower case
 	open     *fileWriter     // the file being written
+	chunks   [2][]byte       // of the open file: one is gathered while the other is packed
 }
 
 // Create begins a pack. Format and Files of the manifest are set by the Writer,
@@ -52,6 +52,14 @@ func Create(w io.Writer, m Manifest) (*Writer, error) {
 	return &Writer{zip: z, manifest: m, names: names}, nil
 }
 
+// Stop waits for what is being written, so that nothing more is written after
+// it. Who does not get as far as Close calls it; after Close it does nothing.
+func (w *Writer) Stop() {
+	if w.open != nil {
+		w.open.packing.Wait()
+	}
+}
+
 // Add begins the file of that path and ends the one before. The writer is valid
 // until the next call of Add or Close.
 func (w *Writer) Add(path string) (io.Writer, error) {
@@ -62,12 +70,14 @@ func (w *Writer) Add(path string) (io.Writer, error) {
 		return nil, fault.New(fault.Conflict, "the pack already holds a file named %.80q", path)
 	}
 	w.names[strings.ToLower(path)] = true
-	w.endFile()
+	if err := w.endFile(); err != nil {
+		return nil, err
+	}
 	out, err := w.create(path)
 	if err != nil {
 		return nil, err
 	}
-	w.open = &fileWriter{out: out, sum: sha256.New(), path: path}
+	w.open = &fileWriter{out: out, sum: sha256.New(), path: path, chunks: &w.chunks}
 	return w.open, nil
 }
 
@@ -158,7 +168,9 @@ func (w *Writer) Close(signers ...note.Signer) (digest string, err error) {
 	if len(signers) == 0 {
 		return "", errors.New("sign manifest: no signer")
 	}
-	w.endFile()
+	if err := w.endFile(); err != nil {
+		return "", err
+	}
 	sortFiles(w.manifest.Files)
 	content, err := json.Marshal(&w.manifest)
 	if err != nil {
@@ -184,12 +196,18 @@ func (w *Writer) Close(signers ...note.Signer) (digest string, err error) {
 	return digest, nil
 }
 
-func (w *Writer) endFile() {
-	if f := w.open; f != nil {
-		w.manifest.Files = append(w.manifest.Files,
-			File{Path: f.path, SHA256: ledger.FormatDigest([32]byte(f.sum.Sum(nil))), Bytes: f.bytes})
-		w.open = nil
+func (w *Writer) endFile() error {
+	f := w.open
+	if f == nil {
+		return nil
 	}
+	if err := f.end(); err != nil {
+		return err
+	}
+	w.manifest.Files = append(w.manifest.Files,
+		File{Path: f.path, SHA256: ledger.FormatDigest([32]byte(f.sum.Sum(nil))), Bytes: f.bytes})
+	w.open = nil
+	return nil
 }
 
 func (w *Writer) writeFile(path string, content []byte) error {
@@ -211,22 +229,4 @@ func (w *Writer) create(path string) (io.Writer, error) {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	return out, nil
-}
-
-// fileWriter digests what it passes on.
-type fileWriter struct {
-	out   io.Writer
-	sum   hash.Hash
-	path  string
-	bytes int64
-}
-
-func (f *fileWriter) Write(p []byte) (int, error) {
-	n, err := f.out.Write(p)
-	f.sum.Write(p[:n])
-	f.bytes += int64(n)
-	if err != nil {
-		return n, fmt.Errorf("write %s: %w", f.path, err)
-	}
-	return n, nil
 }
