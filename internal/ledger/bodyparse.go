@@ -132,7 +132,7 @@ func (m *members) require(ok bool) { m.bad = m.bad || !ok }
 // next takes the next member, if that is its name.
 func (m *members) next(name string) bool {
 	m.value = Value{}
-	if m.at == m.to || !(Value{m.in, m.at}).named(name) {
+	if m.at == m.to || !m.in.nodes[m.at].named(m.in.b, name) {
 		return false
 	}
 	m.value = Value{m.in, m.at}

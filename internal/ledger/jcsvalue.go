@@ -123,22 +123,22 @@ func (v Value) Member(name string) Value {
 	if !v.IsObject() {
 		return Value{}
 	}
-	for at, end := v.at+1, v.node().next; at < end; at = v.in.nodes[at].next {
-		if part := (Value{v.in, at}); part.named(name) {
-			return part
+	for at, end := v.at+1, v.node().next; at < end; {
+		n := &v.in.nodes[at]
+		if n.named(v.in.b, name) {
+			return Value{v.in, at}
 		}
+		at = n.next
 	}
 	return Value{}
 }
 
-// named reports whether the value is the member of that name.
-func (v Value) named(name string) bool {
-	n := v.node()
-	written := v.in.b[n.nameFrom:n.nameTo]
+// named reports whether the node is the member of that name in b.
+func (n *node) named(b []byte, name string) bool {
 	if n.escaped {
-		written = unescape(written)
+		return string(unescape(b[n.nameFrom:n.nameTo])) == name
 	}
-	return string(written) == name
+	return int(n.nameTo-n.nameFrom) == len(name) && string(b[n.nameFrom:n.nameTo]) == name
 }
 
 // Element is the i-th element; absent if the value has none, or is no array.

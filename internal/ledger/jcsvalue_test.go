@@ -105,7 +105,7 @@ func sameJSON(t *testing.T, v Value) {
 	case map[string]any:
 		names := slices.Sorted(maps.Keys(want))
 		for part := range v.Parts() {
-			if len(names) == 0 || !part.named(names[0]) || !bytes.Equal(v.Member(names[0]).Text(), part.Text()) {
+			if len(names) == 0 || !part.node().named(v.in.b, names[0]) || !bytes.Equal(v.Member(names[0]).Text(), part.Text()) {
 				t.Fatalf("%q: member %q", v.Text(), part.Text())
 			}
 			names = names[1:]

@@ -134,8 +134,8 @@ func (b *bodies) without(seq int64, scope string, inScope bool, at place, body [
 // with takes an entry that has a body.
 func (b *bodies) with(e *Entry, scope string, at place) error {
 	b.count++
-	action, ok := text(e.body.Member("action"))
-	if !ok {
+	action := string(e.action)
+	if e.action == nil {
 		return fault.New(fault.Invalid, "the body has no action")
 	}
 	if action == "body.erase" {

@@ -14,7 +14,8 @@ type Entry struct {
 	HeaderLine []byte // the header's bytes
 	Body       []byte // canonical
 
-	body ledger.Value // Body, taken apart
+	body   ledger.Value // Body, taken apart
+	action []byte       // nil: it has none that is a string
 
 	// Filled in when first asked for.
 	header  lazy[ledger.JSON]
@@ -37,14 +38,22 @@ func NewEntry(header, body []byte) (*Entry, error) {
 	if err := j.ReadObject(body); err != nil {
 		return nil, err
 	}
-	return &Entry{Header: h, HeaderLine: header, Body: body, body: j.Value()}, nil
+	e := &Entry{Header: h, HeaderLine: header, Body: body}
+	e.setBody(j.Value())
+	return e, nil
 }
 
 // Take makes it the entry of a line that was checked and has a body. It is valid
 // as long as the line; its own memory is used again.
 func (e *Entry) Take(l *ledger.Line) {
-	e.Header, e.HeaderLine, e.Body, e.body = l.Parsed, l.Header, l.Body(), l.JSON.Value()
+	e.Header, e.HeaderLine, e.Body = l.Parsed, l.Header, l.Body()
+	e.setBody(l.JSON.Value())
 	e.header.made, e.changed.made = false, false
+}
+
+func (e *Entry) setBody(v ledger.Value) {
+	e.body = v
+	e.action, _ = v.Member("action").Characters()
 }
 
 // Content is the body as this version knows it. It shares no memory with the entry.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -19,7 +21,8 @@ var alwaysThere = []string{
 }
 
 // form is group 1: the zip, the manifest, every file's digest, and no file that
-// the manifest does not list.
+// the manifest does not list. The two files that are as long as the log are
+// inflated once only: they are digested while their entries go by. See formEnd.
 func (v *verifier) form(ctx context.Context) error {
 	var err error
 	if v.zip, err = openZip(v.source); err != nil {
@@ -36,10 +39,15 @@ func (v *verifier) form(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := v.checkFile(ctx, &v.manifest.Files[i]); err != nil {
+		f := &v.manifest.Files[i]
+		total += f.Bytes
+		if f.Path == headersPath || f.Path == bodiesPath {
+			v.long = append(v.long, v.read(f))
+			continue
+		}
+		if err := v.checkFile(ctx, f); err != nil {
 			return err
 		}
-		total += v.manifest.Files[i].Bytes
 	}
 	details := []string{fmt.Sprintf("%d files, %d bytes", len(v.manifest.Files), total)}
 	if v.manifest.Simulated {
@@ -99,26 +107,68 @@ func (v *verifier) listed() error {
 	return nil
 }
 
-// checkFile reads a file once: its digest, and if it is JSON, that no member
-// name occurs twice.
+// formEnd is the rest of group 1. Whatever the groups behind it found in a file
+// that is not the manifest's, the file is what is wrong.
+func (v *verifier) formEnd(ctx context.Context) error {
+	for _, r := range v.long {
+		if err := r.end(ctx); err != nil {
+			*v.result = Result{Manifest: v.manifest, Installation: v.manifest.Installation}
+			return err
+		}
+	}
+	return nil
+}
+
+// longFile is one of the files that formEnd is about. listed has seen to it that
+// they are there.
+func (v *verifier) longFile(path string) io.Reader {
+	return v.long[slices.IndexFunc(v.long, func(d *digested) bool { return d.Path == path })]
+}
+
+// checkFile reads a file: its digest, and if it is JSON, that no member name
+// occurs twice.
 func (v *verifier) checkFile(ctx context.Context, f *File) error {
-	sum := sha256.New()
-	in := io.TeeReader(contextReader{ctx, v.zip.open(v.zip.members[f.Path])}, sum)
+	in := v.read(f)
 	var malformed error
 	if strings.HasSuffix(f.Path, ".json") {
 		if f.Bytes > maxJSON {
 			return badZip(f.Path, "the file is larger than %d MiB", maxJSON>>20)
 		}
-		malformed = ledger.CheckJSON(in)
+		malformed = ledger.CheckJSON(contextReader{ctx, in})
 	}
-	if _, err := io.Copy(io.Discard, in); err != nil {
+	if err := in.end(ctx); err != nil {
 		return err
-	}
-	if ledger.FormatDigest([32]byte(sum.Sum(nil))) != f.SHA256 {
-		return badZip(f.Path, "the file's digest is not the manifest's")
 	}
 	if malformed != nil {
 		return because(FormGroup, f.Path, noSeq, malformed)
+	}
+	return nil
+}
+
+// digested is a file that is digested while it is read.
+type digested struct {
+	*File
+	in  io.Reader
+	sum hash.Hash
+}
+
+func (v *verifier) read(f *File) *digested {
+	return &digested{f, v.zip.open(v.zip.members[f.Path]), sha256.New()}
+}
+
+func (d *digested) Read(p []byte) (int, error) {
+	n, err := d.in.Read(p)
+	d.sum.Write(p[:n])
+	return n, err
+}
+
+// end reads what is left and compares the digest.
+func (d *digested) end(ctx context.Context) error {
+	if _, err := io.Copy(io.Discard, contextReader{ctx, d}); err != nil {
+		return err
+	}
+	if ledger.FormatDigest([32]byte(d.sum.Sum(nil))) != d.SHA256 {
+		return badZip(d.Path, "the file's digest is not the manifest's")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (v *verifier) entries(ctx context.Context) error {
 	if err := v.walk.reports.open(v); err != nil {
 		return err
 	}
-	src := newSource(v)
+	src := newSource(v.ranges, v.longFile(headersPath), v.longFile(bodiesPath))
 	if err := ledger.Stream(ctx, src.fill, v.walk.take); err != nil {
 		return err
 	}

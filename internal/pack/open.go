@@ -40,7 +40,9 @@ func (p *Pack) Holds(digest string) bool { return p.v.walk.blobs.files[digest] !
 // entry nor what it refers to may be kept.
 func (p *Pack) Entries(ctx context.Context, take func(*Entry) error) error {
 	var e Entry
-	return ledger.Stream(ctx, newSource(p.v).fill, func(l *ledger.Line) error {
+	zip := p.v.zip
+	src := newSource(p.v.ranges, zip.open(zip.members[headersPath]), zip.open(zip.members[bodiesPath]))
+	return ledger.Stream(ctx, src.fill, func(l *ledger.Line) error {
 		if l.HeaderErr != nil || l.BodyErr != nil {
 			return fmt.Errorf("entry %d is not what it was when it was checked: the pack's file has changed", l.Seq)
 		}

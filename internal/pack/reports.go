@@ -113,8 +113,7 @@ func (r *Rows) Add(e *Entry, emit func(Row) error) error {
 	if r.report.Type == State {
 		return r.addState(e)
 	}
-	action, _ := e.body.Member("action").Characters()
-	if !r.actions[string(action)] || !r.period.Contains(e.Header.Time) {
+	if !r.actions[string(e.action)] || !r.period.Contains(e.Header.Time) {
 		return nil
 	}
 	line, err := r.line(e, ledger.Value{})

@@ -36,12 +36,8 @@ type bodyLine struct {
 	body []byte
 }
 
-func newSource(v *verifier) *source {
-	s := &source{
-		ranges:  v.ranges,
-		headers: newLines(v.zip.open(v.zip.members[headersPath]), ledger.MaxHeader),
-		bodies:  newLines(v.zip.open(v.zip.members[bodiesPath]), maxLine),
-	}
+func newSource(ranges []ledger.Range, headers, bodies io.Reader) *source {
+	s := &source{ranges: ranges, headers: newLines(headers, ledger.MaxHeader), bodies: newLines(bodies, maxLine)}
 	if len(s.ranges) > 0 {
 		s.next = s.ranges[0].From
 	}

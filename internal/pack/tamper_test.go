@@ -266,3 +266,30 @@ func TestFlipEveryZipByte(t *testing.T) {
 		}
 	}
 }
+
+// TestFormComesFirst: a file that is not the manifest's is what is wrong with a
+// pack, whatever else is: also one that is digested while its entries go by.
+func TestFormComesFirst(t *testing.T) {
+	l, other := newTestLog(t), newTestLog(t)
+	whole := takeApart(t, l.pack(t, l.newExport(t)))
+	for _, path := range []string{headersPath, bodiesPath} {
+		for what, change := range map[string]func([]byte) []byte{
+			"first line":  func(b []byte) []byte { b[0] ^= 1; return b },
+			"last line":   func(b []byte) []byte { b[len(b)-2] ^= 1; return b },
+			"no newlines": func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(" ")) },
+		} {
+			for _, key := range []string{l.vkey, other.vkey, ""} {
+				f := whole.clone()
+				f.content[path] = change(bytes.Clone(f.content[path]))
+				r, err := verifyBytes(t, f.zipped(t), Options{Key: key})
+				var refusal *Refusal
+				if !errors.As(err, &refusal) || refusal.Check != FormGroup || refusal.File != path {
+					t.Errorf("%s of %s: %v", what, path, err)
+				}
+				if len(r.Checks) != 1 || r.Key != "" || r.Origin != "" || r.Manifest == nil {
+					t.Errorf("%s of %s: the result goes on: %+v", what, path, r)
+				}
+			}
+		}
+	}
+}
