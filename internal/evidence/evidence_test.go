@@ -41,11 +41,13 @@ import (
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/pack"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store"
 )
 
 // lab is the world with an exporter over it.
 type lab struct {
 	*commandtest.World
+	config   evidence.Config
 	exporter *evidence.Exporter
 	signing  *control.Checkpoints
 	vkey     string
@@ -83,12 +85,20 @@ func newLab(t *testing.T) *lab {
 	if l.programme, err = builtin.Programme(builtin.Reach{}); err != nil {
 		t.Fatal(err)
 	}
-	l.exporter = evidence.New(evidence.Config{
+	l.config = evidence.Config{
 		Programme: l.programme,
 		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.signing, Blobs: l.Blobs, Signer: signer, Installation: &in, Program: "strongroom test", Now: l.Now, Temp: l.waiting,
 		Tell: func(context.Context) error { l.told++; return nil },
-	})
+	}
+	l.exporter = l.exporterOf(l.Store)
 	return l
+}
+
+// exporterOf makes an exporter of what another store says.
+func (l *lab) exporterOf(s store.Store) *evidence.Exporter {
+	c := l.config
+	c.Store = s
+	return evidence.New(c)
 }
 
 // engine runs the checks of the state. There is no host here to look at, and

@@ -3,6 +3,7 @@ package pack
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"testing"
@@ -109,5 +110,71 @@ func TestManifestDigest(t *testing.T) {
 	must(t, err)
 	if got := z.File[0]; got.Name != "z" || got.Mode() != 0o644 || !got.Modified.Equal(at(30)) {
 		t.Errorf("%+v", got.FileHeader)
+	}
+}
+
+// TestChunks: however a file's bytes come, the pack is the same, and so is what
+// is in it.
+func TestChunks(t *testing.T) {
+	l := newTestLog(t)
+	x := l.newExport(t)
+	long := make([]byte, 3*chunkSize+7)
+	for i := range long {
+		long[i] = byte(i * i >> 5 * 31)
+	}
+	var packs [][]byte
+	for _, part := range []int{len(long), chunkSize, chunkSize - 1, 1000} {
+		var out bytes.Buffer
+		w, err := Create(&out, x.manifest)
+		must(t, err)
+		must(t, w.AddBytes("first", long[:chunkSize+1]))
+		file, err := w.Add("second")
+		must(t, err)
+		for from := 0; from < len(long); from += part {
+			_, err := file.Write(long[from:min(from+part, len(long))])
+			must(t, err)
+		}
+		must(t, w.AddBytes("third", nil))
+		_, err = w.Close(l.signer)
+		must(t, err)
+		packs = append(packs, out.Bytes())
+	}
+	for _, b := range packs {
+		f := takeApart(t, b)
+		if !bytes.Equal(f.content["first"], long[:chunkSize+1]) || !bytes.Equal(f.content["second"], long) || len(f.content["third"]) != 0 {
+			t.Error("a file came out otherwise than it went in")
+		}
+		if !bytes.Equal(b, packs[0]) {
+			t.Error("the same files gave other bytes")
+		}
+	}
+}
+
+// TestChunkFails: an error under a chunk that is packed beside comes up soon, and
+// nothing is written after Stop.
+func TestChunkFails(t *testing.T) {
+	l := newTestLog(t)
+	broken := errors.New("disk full")
+	under := &limitedWriter{chunkSize / 2, broken}
+	w, err := Create(under, l.newExport(t).manifest)
+	must(t, err)
+	file, err := w.Add("a")
+	must(t, err)
+	random := make([]byte, chunkSize)
+	if _, err := rand.Read(random); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err = file.Write(random); err != nil {
+			break
+		}
+	}
+	w.Stop()
+	left := under.left
+	if !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.Close(l.signer); !errors.Is(err, broken) || under.left != left {
+		t.Errorf("closed: %v, %d bytes after Stop", err, left-under.left)
 	}
 }
