@@ -31,6 +31,7 @@ const exportCommand = "export-pack"
 // exported is what the exporting process says.
 type exported struct {
 	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu"` // seconds of processor time
 	PeakMB  float64 `json:"peak_mb"`
 	Key     string  `json:"key"` // the log's
 }
@@ -84,13 +85,13 @@ func exportTo(ctx context.Context, path, file string) (x exported, err error) {
 		return x, err
 	}
 	defer out.Close()
-	at := time.Now()
+	at, used := time.Now(), processorTime()
 	by := control.By{Actor: person(0), Via: ledger.ViaCLI}
 	q := evidence.Request{Space: spaceName(0), From: epoch.Add(-time.Hour), To: now()}
 	if err := evidence.New(cfg).Export(ctx, by, q, func(string) io.Writer { return out }); err != nil {
 		return x, err
 	}
-	x.Seconds = time.Since(at).Seconds()
+	x.Seconds, x.CPU = time.Since(at).Seconds(), (processorTime() - used).Seconds()
 	x.PeakMB, err = peakMemory()
 	return x, err
 }

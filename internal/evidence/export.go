@@ -63,7 +63,7 @@ type Exporter struct {
 }
 
 // atOnce bounds how many packs are made at the same time, and so the memory and
-// disk that they take. Each of them has one core for itself, most of the time.
+// disk that they take. Each keeps several cores busy, where there are several.
 const atOnce = 4
 
 // New returns an Exporter.

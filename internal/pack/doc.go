@@ -7,7 +7,9 @@
 // check that establishes it, reads no more of a file than the manifest says,
 // and keeps in memory the manifest, the range proof and one small record for
 // each document, state report row and erased body, never the pack. Its checks
-// run in the order of the reference page; the first that fails is the verdict.
+// are in the order of the reference page; the first that fails is the verdict.
+// Headers and bodies are read once for all that is checked of them: what their
+// digests say at the end comes before what their entries said.
 // Exporter and verifier compute a report by the same code (Rows).
 //
 // The package is light, like ledger: standard library, x/mod's tlog and note,
