@@ -42,7 +42,7 @@ type Config struct {
 	// Tell puts on record how far the checks ran, so that a pack that reaches up to
 	// now can show how the controls stand; nil: they do not run.
 	Tell func(context.Context) error
-	Temp string // directory where reports wait until the pack has room for them; "" = the system's
+	Temp string // directory where headers and reports wait until the pack has room for them; "" = the system's
 }
 
 // Outside are people who see the log's checkpoints elsewhere. What they do not

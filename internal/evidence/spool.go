@@ -11,9 +11,9 @@ import (
 	"github.com/strongroom/strongroom/internal/fault"
 )
 
-// spool holds a report, or the headers, on disk until the pack has room for it: the files of a
-// pack follow each other, and the reports come about all at once. It has no name
-// in the file system, so whatever ends the process leaves nothing behind.
+// spool holds a report, or the headers, on disk until the pack has room for it:
+// the files of a pack follow each other, and these come about all at once. It has
+// no name in the file system, so whatever ends the process leaves nothing behind.
 type spool struct {
 	file *os.File
 	out  *bufio.Writer

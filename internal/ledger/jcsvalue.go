@@ -28,7 +28,7 @@ type node struct {
 
 // keepNodes bounds what is remembered for the next text: one that somebody made
 // of nothing but members takes many times its own size.
-const keepNodes = 4096
+const keepNodes = 512
 
 // Read checks b as CheckCanonical does and takes it apart. The values share
 // memory with b, and are valid until the next Read.
