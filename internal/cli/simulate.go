@@ -32,10 +32,10 @@ func newSimulate(s streams) *cobra.Command {
 it, in minutes: people, releases, sessions, databases, and what goes wrong with
 them. It needs no server and no root.
 
-The directory, which must not exist, then has a pack of each space, the log's key
-(log.vkey) to verify them with (evidence:verify), and truth.json: what was
-planted. Read a pack first, and then what it should have told you. The same seed
-tells the same story.`,
+The directory, which must not exist, then has a pack of each space, one of which
+was destroyed on the way, the log's key (log.vkey) to verify them with
+(evidence:verify), and truth.json: what was planted. Read a pack first, and then
+what it should have told you. The same seed tells the same story.`,
 		Example: `  strongroom simulate --out year
   strongroom simulate --out longer --seed 7 --entries 1000000 --every 1h`,
 		Args: exactly(),
@@ -81,8 +81,8 @@ type made struct {
 	Packs     []string `json:"packs"`
 }
 
-// write writes the packs of the spaces that are still there, and what belongs to
-// them.
+// write writes a pack of each space, also of the one that was destroyed, and what
+// belongs to them.
 func (o *simulate) write(ctx context.Context, dir string, y *simulation.Year) error {
 	out := made{Simulated: true, Key: filepath.Join(dir, "log.vkey"), Truth: filepath.Join(dir, "truth.json"), Packs: []string{}}
 	truth, err := json.MarshalIndent(y.Truth, "", "  ")
@@ -94,7 +94,7 @@ func (o *simulate) write(ctx context.Context, dir string, y *simulation.Year) er
 	); err != nil {
 		return err
 	}
-	for _, s := range y.Truth.Packs() {
+	for _, s := range y.Truth.Spaces {
 		path := filepath.Join(dir, s.Name+".zip")
 		if err := export(ctx, y, s, path); err != nil {
 			return err

@@ -38,7 +38,8 @@ func (l *life) denials() {
 		l.deny(at(6), l.who(lab.team, authz.Member), lab.id, func() control.Command {
 			return &releases.Approve{App: "trials", Identity: l.current(lab.apps[0])}
 		})
-		l.deny(at(7), nil, "", func() control.Command { return &people.Refuse{Why: "unknown token"} })
+		l.deny(at(7), l.who(lab.team, authz.Viewer), l.space("attic").id, func() control.Command { return &spaces.Destroy{Identity: "attic"} })
+		l.deny(at(8), nil, "", func() control.Command { return &people.Refuse{Why: "unknown token"} })
 	}
 	l.series(date(200).Add(l.within(24*time.Hour)), 6)
 }

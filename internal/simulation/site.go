@@ -135,13 +135,14 @@ func (s *site) begin(ctx context.Context, cfg Config) error {
 }
 
 // Export makes the pack of a space over the whole year, as an auditor of its
-// team gets it.
+// team gets it, also if the space did not live to its end.
 func (y *Year) Export(ctx context.Context, space string, out io.Writer) error {
 	x := evidence.New(evidence.Config{
 		Store: y.Store, Kernel: y.Kernel, Checkpoints: y.Checkpoints, Blobs: y.blobs, Signer: y.signer, Installation: y.Installation,
 		Programme: y.Programme, Program: "strongroom simulate", Now: y.Now,
 	})
-	q := evidence.Request{Space: space, From: y.Truth.First, To: y.Truth.Last.Add(time.Second)}
+	_, ended := y.Truth.Ended(space)
+	q := evidence.Request{Space: space, Ended: ended, From: y.Truth.First, To: y.Truth.Last.Add(time.Second)}
 	return x.Export(ctx, y.Truth.auditor(space), q, func(string) io.Writer { return out })
 }
 

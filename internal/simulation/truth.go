@@ -73,11 +73,13 @@ type Destruction struct {
 	Who   string    `json:"who"`
 }
 
-// Packs are the spaces that packs can be made of: those that are still there.
-func (t *Truth) Packs() []Space {
-	return slices.DeleteFunc(slices.Clone(t.Spaces), func(s Space) bool {
-		return slices.ContainsFunc(t.Destroyed, func(d Destruction) bool { return d.Scope == s.ID })
-	})
+// Ended tells when a space was destroyed, if it was.
+func (t *Truth) Ended(space string) (time.Time, bool) {
+	i := slices.IndexFunc(t.Destroyed, func(d Destruction) bool { return d.Scope == space })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return t.Destroyed[i].At, true
 }
 
 func (t *Truth) auditor(space string) control.By {

@@ -51,17 +51,33 @@ func failures(truth *simulation.Truth, f simulation.Fault, ran []time.Time, blin
 	return out
 }
 
-// passing is what is left of the year without the gaps.
-func passing(truth *simulation.Truth, list []gap) time.Duration {
+// whole is the year.
+func whole(truth *simulation.Truth) span { return span{truth.First, truth.Last} }
+
+// life is the part of the year in which a space was seen to be there.
+func life(truth *simulation.Truth, space string, check string) span {
+	s := whole(truth)
+	if at, ended := truth.Ended(space); ended {
+		s.to = next(runs(truth, check), at)
+	}
+	return s
+}
+
+// passing is what is left of a time without the gaps.
+func passing(of span, list []gap) (d time.Duration) {
 	var all []span
 	for _, g := range list {
 		all = append(all, span{g.from, g.to})
 	}
-	var d time.Duration
-	for _, s := range without(span{truth.First, truth.Last}, all) {
+	for _, s := range without(of, all) {
 		d += s.to.Sub(s.from)
 	}
 	return d
+}
+
+// share is how much of a time passed.
+func share(of span, list []gap) float64 {
+	return float64(passing(of, list)) / float64(of.to.Sub(of.from))
 }
 
 type span struct{ from, to time.Time }

@@ -1,7 +1,8 @@
 // Package year holds what the record of a simulated year says against what was
 // planted in it: every gap with its begin, end, cause, owner and mender, every
 // refusal, every change that nobody approved, and not one more; and shares of
-// time in pass against arithmetic of its own.
+// time in pass against arithmetic of its own. The space that was destroyed is told
+// of as well as the others, for as long as it was there.
 //
 // `go test` lives a small year; `make year` one of a million entries.
 package year
@@ -28,7 +29,7 @@ const entriesVariable = "STRONGROOM_YEAR"
 func TestYear(t *testing.T) {
 	y := live(t)
 	t.Run("history", func(t *testing.T) { history(t, y) })
-	for _, s := range y.Truth.Packs() {
+	for _, s := range y.Truth.Spaces {
 		t.Run(s.Name, func(t *testing.T) { packed(t, y, s) })
 	}
 }
@@ -97,12 +98,12 @@ func history(t *testing.T, y *simulation.Year) {
 			}
 			continue
 		}
-		pass := passing(&y.Truth, want)
+		pass := passing(whole(&y.Truth), want)
 		if got := passed(h); got != pass {
 			t.Errorf("%s passed for %s, want %s", c.ID, got, pass)
 		}
-		if share := float64(pass) / float64(y.Truth.Last.Sub(y.Truth.First)); len(c.Proof.Planned) == 0 && (!h.Judged || h.Effectiveness != share) {
-			t.Errorf("%s was effective for %v of the time, want %v", c.ID, h.Effectiveness, share)
+		if want := share(whole(&y.Truth), want); len(c.Proof.Planned) == 0 && (!h.Judged || h.Effectiveness != want) {
+			t.Errorf("%s was effective for %v of the time, want %v", c.ID, h.Effectiveness, want)
 		}
 	}
 }
