@@ -4,7 +4,8 @@
 // Invariants: every cell is text or a whole number, never a formula; the same
 // rows with the same facts give the same bytes; whatever does not fit a sheet or
 // a cell is said to be elsewhere, in words.
-// internal/evidence puts one beside each CSV of a pack.
+// internal/evidence puts one beside each CSV of a pack; why excelize does not do
+// it is in docs/adr/0031.
 package workbook
 
 import (
