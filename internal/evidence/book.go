@@ -107,21 +107,3 @@ func day(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UT
 func span(a About) string {
 	return a.From.UTC().Format("2006-01-02 15:04") + " to " + a.To.UTC().Format("2006-01-02 15:04") + " UTC"
 }
-
-// book writes the workbook of the paths.
-func (r *phiPaths) book(w *pack.Writer) error {
-	x := caption{
-		"phi-paths", "Paths of ePHI", "Where ePHI is and by which paths it moves: who can reach it, how that is recorded, how it is encrypted.",
-		"all stores and links of the space at " + day(r.At) + " that its documents give", false,
-	}
-	b, err := newBook(w, r.About, x, phiHead, len(r.Paths))
-	if err != nil {
-		return err
-	}
-	for _, p := range r.Paths {
-		if err := b.Row(p.row()); err != nil {
-			return err
-		}
-	}
-	return b.end()
-}

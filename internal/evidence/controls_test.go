@@ -75,6 +75,7 @@ func TestControls(t *testing.T) {
 			}
 		}
 	}
+	controlsTables(t, files)
 	if n := strings.Count(files["reports/check-results.csv"], "state.trusted-ips ward"); n != 3 {
 		t.Errorf("%d results:\n%s", n, files["reports/check-results.csv"])
 	}

@@ -100,7 +100,10 @@ func (p *export) writeAssembled(w *pack.Writer, a About, g *gathered) (*controls
 	if err := render(w, "reports/controls.html", "controls.html", controls); err != nil {
 		return nil, err
 	}
-	return controls, w.AddJSON("reports/controls.json", controls.json())
+	if err := w.AddJSON("reports/controls.json", controls.json()); err != nil {
+		return nil, err
+	}
+	return controls, p.writeControls(w, controls)
 }
 
 // writeState writes what is drawn from the state of the space.
@@ -142,29 +145,50 @@ func (p *export) readTable(w *pack.Writer, a About, from *report) (table, error)
 	if err != nil {
 		return t, err
 	}
+	t.Head, t.Rows, err = p.readRows(w, a, from.caption(), in, t.Count)
+	return t, err
+}
+
+// readRows reads a CSV for the items and for its workbook, which it writes, and
+// gives its first rows.
+func (p *export) readRows(w *pack.Writer, a About, x caption, in io.Reader, count int) (head []string, first [][]string, err error) {
 	r := csv.NewReader(in)
-	if t.Head, err = r.Read(); err != nil {
-		return t, fmt.Errorf("report %s: %w", from.Name, err)
+	if head, err = r.Read(); err != nil {
+		return nil, nil, fmt.Errorf("report %s: %w", x.name, err)
 	}
-	p.items.begin(from.Name, t.Head)
-	book, err := newBook(w, a, from.caption(), t.Head, t.Count)
+	p.items.begin(x.name, head)
+	book, err := newBook(w, a, x, head, count)
 	if err != nil {
-		return t, err
+		return nil, nil, err
 	}
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
-			return t, book.end()
+			return head, first, book.end()
 		}
 		if err != nil {
-			return t, fmt.Errorf("report %s: %w", from.Name, err)
+			return nil, nil, fmt.Errorf("report %s: %w", x.name, err)
 		}
-		p.items.take(from.Name, row)
-		if len(t.Rows) < maxHTMLRows {
-			t.Rows = append(t.Rows, row)
+		p.items.take(x.name, row)
+		if len(first) < maxHTMLRows {
+			first = append(first, row)
 		}
 		if err := book.Row(row); err != nil {
-			return t, fmt.Errorf("report %s: %w", from.Name, err)
+			return nil, nil, fmt.Errorf("report %s: %w", x.name, err)
 		}
 	}
+}
+
+// writeTable writes a table that no verifier computes, as CSV and as workbook. It
+// is signed with the pack, and its rows name the entries that they follow from.
+func (p *export) writeTable(w *pack.Writer, a About, x caption, head []string, rows [][]string) error {
+	out := pack.AppendRow(nil, head...)
+	for _, row := range rows {
+		out = pack.AppendRow(out, row...)
+	}
+	if err := w.AddBytes("reports/"+x.name+".csv", out); err != nil {
+		return err
+	}
+	_, _, err := p.readRows(w, a, x, bytes.NewReader(out), len(rows))
+	return err
 }

@@ -262,8 +262,14 @@ var assembled = []struct {
 }{
 	{
 		name: "controls", title: "Controls", covers: "every control of the catalogue",
-		says:  "What is to be true, whether it was, and each gap with its cause, its end and who mended it; by framework.",
-		files: []file{{"JSON", "reports/controls.json"}},
+		says: "What is to be true, whether it was, and each gap with its cause, its end and who mended it; by framework.",
+		files: []file{
+			{"CSV", "reports/controls.csv"},
+			{"XLSX", "reports/controls.xlsx"},
+			{"gaps, CSV", "reports/gaps.csv"},
+			{"gaps, XLSX", "reports/gaps.xlsx"},
+			{"JSON", "reports/controls.json"},
+		},
 	},
 	{
 		name: "isolation", title: "Isolation", covers: "the space",

@@ -66,27 +66,22 @@ func (r *phiPaths) Unknown() (n int) {
 	return n
 }
 
-// csv is the table. No verifier computes it: it is signed with the pack, and
-// each row names the entry that it follows from.
-func (r *phiPaths) csv() []byte {
-	out := pack.AppendRow(nil, phiHead...)
-	for _, x := range r.Paths {
-		out = pack.AppendRow(out, x.row()...)
+// caption is what is said of the table.
+func (r *phiPaths) caption() caption {
+	return caption{
+		"phi-paths", "Paths of ePHI", "Where ePHI is and by which paths it moves: who can reach it, how that is recorded, how it is encrypted.",
+		"all stores and links of the space at " + day(r.At) + " that its documents give", false,
 	}
-	return out
 }
 
 // writePHI writes the report, and shows its rows to the items.
 func (p *export) writePHI(w *pack.Writer, a About, i *isolation) error {
 	r := &phiPaths{About: a, At: p.at.Time, Paths: i.PHI, Drawing: i.drawPHI()}
-	p.items.begin("phi-paths", phiHead)
+	var rows [][]string
 	for _, x := range r.Paths {
-		p.items.take("phi-paths", x.row())
+		rows = append(rows, x.row())
 	}
-	if err := w.AddBytes("reports/phi-paths.csv", r.csv()); err != nil {
-		return err
-	}
-	if err := r.book(w); err != nil {
+	if err := p.writeTable(w, a, r.caption(), phiHead, rows); err != nil {
 		return err
 	}
 	if err := render(w, "reports/phi-paths.svg", "drawing", r.Drawing); err != nil {
