@@ -8,17 +8,18 @@ import (
 
 // Alert is where findings are sent to as they change.
 type Alert struct {
-	ID        string     `json:"id"`
-	Channel   string     `json:"channel"` // webhook or email
-	To        string     `json:"to"`
-	Severity  string     `json:"severity"` // the least
-	Scope     string     `json:"scope"`    // a space or a team; "" = the installation's and all
-	AddedBy   string     `json:"added_by"`
-	CreatedAt time.Time  `json:"created_at"`
-	State     string     `json:"state"` // untried, delivered or failing
-	Since     time.Time  `json:"since"`
-	Error     *string    `json:"error"`
-	TestedAt  *time.Time `json:"tested_at"`
+	ID          string     `json:"id"`
+	Channel     string     `json:"channel"`     // webhook or email
+	To          string     `json:"to"`          // of a webhook the host alone
+	Fingerprint string     `json:"fingerprint"` // first digits of the SHA-256 of a webhook's whole address
+	Severity    string     `json:"severity"`    // the least
+	Scope       string     `json:"scope"`       // a space or a team; "" = the installation's and all
+	AddedBy     string     `json:"added_by"`
+	CreatedAt   time.Time  `json:"created_at"`
+	State       string     `json:"state"` // untried, delivered or failing
+	Since       time.Time  `json:"since"`
+	Error       *string    `json:"error"`
+	TestedAt    *time.Time `json:"tested_at"`
 }
 
 // NewAlert is a channel to be added.

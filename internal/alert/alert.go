@@ -265,7 +265,11 @@ func (s *Sender) send(ctx context.Context, a *document.Alert, m *Message) error 
 	if err != nil {
 		return err
 	}
-	return s.cfg.Webhook.send(ctx, a.To, key, m)
+	address, err := s.cfg.Keyring.Open(ctx, a.Address.ID, a.Address.SHA256)
+	if err != nil {
+		return err
+	}
+	return s.cfg.Webhook.send(ctx, address, key, m)
 }
 
 // record says whether the channel takes messages, if nobody knew or it is asked.

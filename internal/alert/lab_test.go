@@ -42,6 +42,7 @@ type receiver struct {
 
 // taken is a message as it came.
 type taken struct {
+	to     string // path and query
 	header http.Header
 	body   []byte
 	alert.Message
@@ -49,7 +50,7 @@ type taken struct {
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
-	m := taken{header: req.Header, body: body}
+	m := taken{to: req.URL.RequestURI(), header: req.Header, body: body}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil || json.Unmarshal(body, &m.Message) != nil {
@@ -95,10 +96,13 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
+// path of the receiver, which is a secret: chat services have nothing else.
+const path = "/services/T000/B000/canary-of-the-path?token=canary-of-the-query"
+
 // hook adds the receiver as a channel.
 func (l *lab) hook(severity string) *document.Alert {
 	l.T.Helper()
-	add := &alerts.Add{Channel: document.AlertWebhook, To: "https://" + l.host() + "/in", Severity: severity, Secret: secret.NewValue([]byte(key))}
+	add := &alerts.Add{Channel: document.AlertWebhook, To: secret.NewValue([]byte("https://" + l.host() + path)), Severity: severity, Secret: secret.NewValue([]byte(key))}
 	l.Do(add, l.As("root"))
 	return add.Alert
 }

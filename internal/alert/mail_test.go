@@ -159,7 +159,7 @@ func mailLab(t *testing.T) (*lab, *postbox, *document.Alert) {
 		t.Fatal(err)
 	}
 	l.sender = alert.New(l.config)
-	add := &alerts.Add{Channel: document.AlertEmail, To: "oncall@example.org", Team: "care"}
+	add := &alerts.Add{Channel: document.AlertEmail, To: secret.NewValue([]byte("oncall@example.org")), Team: "care"}
 	l.Do(add, l.As("owner"))
 	return l, p, add.Alert
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"syscall"
@@ -44,14 +45,14 @@ func Signature(key, body []byte, at time.Time) string {
 	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-func (w Webhook) send(ctx context.Context, address string, key secret.Value, m *Message) error {
+func (w Webhook) send(ctx context.Context, address, key secret.Value, m *Message) error {
 	body, err := m.json()
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, string(address.Reveal()), bytes.NewReader(body))
 	if err != nil {
-		return err
+		return without(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "strongroom-alerts")
@@ -66,7 +67,7 @@ func (w Webhook) send(ctx context.Context, address string, key secret.Value, m *
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return unreached(err)
+		return unreached(without(err))
 	}
 	defer resp.Body.Close()
 	io.CopyN(io.Discard, resp.Body, 4<<10) //nolint:errcheck // so that the receiver can end its answer; nothing of it is kept
@@ -118,6 +119,16 @@ func public(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsGlobalUnicast() && !a.IsPrivate() && a.Zone() == "" &&
 		!slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// without is an error without the address, which is a secret: net/http names it
+// in each of its own.
+func without(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // unreached says in our own words why nobody answered: those of the network may

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/checks"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -106,7 +108,7 @@ func TestWho(t *testing.T) {
 		"ward":   {Space: "ward"},
 		"rivals": {Team: "rivals"},
 	} {
-		add.Channel, add.To, add.Secret = document.AlertWebhook, "https://"+l.host()+"/"+to, secret.NewValue([]byte(key))
+		add.Channel, add.To, add.Secret = document.AlertWebhook, secret.NewValue([]byte("https://"+l.host()+"/"+to)), secret.NewValue([]byte(key))
 		by := map[string]string{"care": "owner", "ward": "owner", "rivals": "stranger"}[to]
 		if by == "" {
 			by = "root"
@@ -293,7 +295,7 @@ func TestUnreachable(t *testing.T) {
 		"https://none.invalid/":                    "no address",
 		"https://localhost:" + l.host()[strings.LastIndex(l.host(), ":")+1:] + "/": "not public", // allowed is the address, not every name of it
 	} {
-		add := &alerts.Add{Channel: document.AlertWebhook, To: address, Secret: secret.NewValue([]byte(key))}
+		add := &alerts.Add{Channel: document.AlertWebhook, To: secret.NewValue([]byte(address)), Secret: secret.NewValue([]byte(key))}
 		l.Do(add, l.As("root"))
 		l.Do(&alerts.Test{ID: add.Alert.ID}, l.As("root"))
 		l.sender = alert.New(l.config)
@@ -313,6 +315,60 @@ func TestUnreachable(t *testing.T) {
 	l.turn()
 	if a := commandtest.Get[*document.Alert](l.World, channel.ID); !strings.Contains(a.Error, "certificate") || len(l.take()) != 0 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestAddressIsASecret: the path and the query of a webhook's address reach the
+// receiver and nobody else, whatever comes of the message.
+func TestAddressIsASecret(t *testing.T) {
+	l := newLab(t)
+	var log bytes.Buffer
+	l.config.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	gone := closed(t)
+	l.config.Webhook.Allow = append(l.config.Webhook.Allow, gone)
+	add := func(host string) *alerts.Add {
+		return &alerts.Add{Channel: document.AlertWebhook, To: secret.NewValue([]byte("https://" + host + path)), Secret: secret.NewValue([]byte(key))}
+	}
+	try := func(a *document.Alert) {
+		l.Do(&alerts.Test{ID: a.ID}, l.As("root"))
+		l.sender = alert.New(l.config)
+		l.turn()
+	}
+	channel := l.hook("high")
+	if want := "https://" + l.host() + "/…"; channel.To != want || len(channel.Fingerprint) != 8 {
+		t.Errorf("%+v", channel)
+	}
+	try(channel)
+	if got := l.take(); len(got) != 1 || got[0].to != path {
+		t.Errorf("%d messages: %+v", len(got), got)
+	}
+	l.answer(http.StatusTeapot)
+	try(channel)
+	for _, host := range []string{gone, "127.0.0.1:1", "none.invalid"} {
+		cmd := add(host)
+		l.Do(cmd, l.As("root"))
+		try(cmd.Alert)
+	}
+	l.config.Webhook.Roots = nil
+	try(channel)
+	var told []error
+	for _, cmd := range []*alerts.Add{add(l.host()), add("user:password@" + l.host()), add("al erts.example.org"), add("alerts.example.org:port"), {Channel: "email", To: add("x").To}} {
+		_, err := l.Kernel.Execute(t.Context(), cmd, l.As("root"))
+		told = append(told, err)
+	}
+	_, err := l.Kernel.Execute(t.Context(), add("alerts.example.org"), l.As("dev"))
+	told = append(told, err)
+	l.Do(&alerts.Remove{ID: channel.ID}, l.As("root"))
+	for _, err := range told {
+		if err == nil || strings.Contains(err.Error()+fault.Message(err), "canary") {
+			t.Errorf("%v", err)
+		}
+	}
+	if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "refused") {
+		t.Errorf("the log:\n%s", log.String())
+	}
+	if where := l.Tells("canary"); len(where) != 0 {
+		t.Errorf("the address is in %v", where)
 	}
 }
 

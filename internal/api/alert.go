@@ -28,7 +28,7 @@ func addAlert(c *call) (Answer, error) {
 		return Answer{}, err
 	}
 	cmd := &alerts.Add{
-		Channel: in.Channel, To: in.To, Severity: in.Severity, Team: in.Team, Space: in.Space, Secret: secret.NewValue([]byte(in.Secret)),
+		Channel: in.Channel, To: secret.NewValue([]byte(in.To)), Severity: in.Severity, Team: in.Team, Space: in.Space, Secret: secret.NewValue([]byte(in.Secret)),
 	}
 	if err := c.execute(cmd); err != nil {
 		return Answer{}, err

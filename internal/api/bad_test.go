@@ -21,6 +21,7 @@ import (
 	"github.com/strongroom/strongroom/internal/command/spaces"
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
+	"github.com/strongroom/strongroom/internal/secret"
 )
 
 // strangers is a world without a limit on requests that this file would reach.
@@ -31,7 +32,7 @@ func strangers(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.vars["finding"] = commandtest.Find[*document.Finding](w.World, "scope", w.vars["space:ward"])[0].ID
-	add := &alerts.Add{Channel: document.AlertEmail, To: "oncall@example.org", Space: "ward"}
+	add := &alerts.Add{Channel: document.AlertEmail, To: secret.NewValue([]byte("oncall@example.org")), Space: "ward"}
 	w.Do(add, w.As("owner"))
 	w.vars["alert"] = add.Alert.ID
 	w.serve(Config{

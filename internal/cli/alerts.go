@@ -35,7 +35,7 @@ func newAlerts(s streams) *cobra.Command {
 }
 
 func (r *remote) alert(a client.Alert) {
-	r.say("%s  %-7s  %s  %s and worse, of %s", a.ID, a.Channel, a.To, a.Severity, named(a.Scope, ""))
+	r.say("%s  %-7s  %s  %s and worse, of %s", a.ID, a.Channel, addressed(a), a.Severity, named(a.Scope, ""))
 	why := ""
 	if a.Error != nil {
 		why = ": " + *a.Error
@@ -43,7 +43,15 @@ func (r *remote) alert(a client.Alert) {
 	r.say("    %s since %s%s", a.State, a.Since.Format(time.RFC3339), why)
 }
 
-// maxSecret is more than any secret may have.
+// addressed is what is known of where a channel leads.
+func addressed(a client.Alert) string {
+	if a.Fingerprint == "" {
+		return a.To
+	}
+	return a.To + " (" + a.Fingerprint + ")"
+}
+
+// maxSecret is more than any secret and any address may have.
 const maxSecret = 4 << 10
 
 func newAlertsAdd(s streams) *cobra.Command {
@@ -54,8 +62,12 @@ func newAlertsAdd(s streams) *cobra.Command {
 		Short: "Send findings to a webhook or by mail",
 		Long: `Sends what becomes of findings: opened, reopened, accepted, overdue, closed.
 A webhook's messages are signed with a secret that is read from standard input
-and kept sealed. The address itself is on record: put no secret into it.`,
+and kept sealed. So is its address, whose path is a secret with some services: on
+record are the host and the first digits of the SHA-256 of all of it. An address
+of - is the first line of standard input, and the secret the second: what is an
+argument can be seen by others on this machine.`,
 		Example: `  strongroom alerts:add webhook https://alerts.example.org/strongroom --secret-stdin < alerts.secret
+  cat address alerts.secret | strongroom alerts:add webhook - --secret-stdin
   strongroom alerts:add email oncall@example.org --severity medium --space clinic`,
 		Args: exactly("CHANNEL", "ADDRESS"),
 	}
@@ -74,6 +86,10 @@ and kept sealed. The address itself is on record: put no secret into it.`,
 				return err
 			}
 			in.Secret = strings.TrimSpace(string(raw))
+			if in.To == "-" {
+				in.To, in.Secret, _ = strings.Cut(in.Secret, "\n")
+				in.Secret = strings.TrimSpace(in.Secret)
+			}
 		}
 		a, err := r.AddAlert(ctx, in)
 		if err != nil {
@@ -103,7 +119,7 @@ func newAlertsRemove(s streams) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return r.show(a, func() { r.say("Nothing is sent to %s any longer.", a.To) })
+		return r.show(a, func() { r.say("Nothing is sent to %s any longer.", addressed(a)) })
 	})
 }
 

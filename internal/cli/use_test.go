@@ -14,9 +14,9 @@ import (
 	"github.com/strongroom/strongroom/internal/view"
 )
 
-// TestEmergency takes a release live by one person, and has it reviewed, with the
-// words that people read.
-func TestEmergency(t *testing.T) {
+// served is an installation's API, which the commands talk to.
+func served(t *testing.T) *commandtest.World {
+	t.Helper()
 	w := commandtest.New(t, commandtest.Noon)
 	h, err := api.New(api.Config{
 		Store: w.Store, Kernel: w.Kernel, Log: slog.New(slog.DiscardHandler), Now: w.Now, Site: view.Site{API: "https://api.localhost"},
@@ -33,7 +33,41 @@ func TestEmergency(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv("STRONGROOM_URL", s.URL)
 	t.Setenv("STRONGROOM_CA", ca)
+	return w
+}
 
+// TestSecretAddress gives a webhook's address where no list of processes shows
+// it, and reads of it only what others may know.
+func TestSecretAddress(t *testing.T) {
+	w := served(t)
+	t.Setenv("STRONGROOM_TOKEN", w.Tokens["owner"])
+	const address, secret, print = "https://chat.example.org/services/T0/B0/canary", "0123456789abcdef", "f0bafcfc"
+	add := func(stdin, to string) said {
+		return strongroom(t.Context(), stdin, "alerts:add", "webhook", to, "--secret-stdin", "--team", "care")
+	}
+	if got := add(address+"\r\n"+secret+"\n", "-"); got.code != 0 || !strings.Contains(got.out, "https://chat.example.org/… ("+print+")") {
+		t.Errorf("%+v", got)
+	}
+	if got := add(secret, address); got.code != 1 || !strings.Contains(got.err, "sent there already") {
+		t.Errorf("again: %+v", got)
+	}
+	if got := add(address, "-"); got.code != 1 || !strings.Contains(got.err, "16 to 256 bytes") {
+		t.Errorf("without a secret: %+v", got)
+	}
+	for _, args := range [][]string{{"alerts"}, {"alerts", "--json"}} {
+		if got := strongroom(t.Context(), "", args...); got.code != 0 || !strings.Contains(got.out, print) || strings.Contains(got.out+got.err, "canary") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	if where := w.Tells("canary"); len(where) != 0 {
+		t.Errorf("the address is in %v", where)
+	}
+}
+
+// TestEmergency takes a release live by one person, and has it reviewed, with the
+// words that people read.
+func TestEmergency(t *testing.T) {
+	w := served(t)
 	approve := []string{"releases:approve", "v3", "--app", "clinic"}
 	alone := append(approve[:len(approve):len(approve)], "--emergency", "--reason", "clinic answers 500 to everybody")
 	policy := []string{"policy", "--team", "care"}

@@ -1,6 +1,8 @@
 package document
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -31,12 +33,16 @@ type Alert struct {
 	Base
 	// Scope is the space or the team, with its spaces, whose findings are sent;
 	// "" = all of the installation.
-	Scope    string  `json:"scope"`
-	Channel  string  `json:"channel"`
-	To       string  `json:"to"`       // URL or address; no secret
-	Severity string  `json:"severity"` // the least that is sent
-	Secret   *Sealed `json:"secret"`   // that signs a webhook's messages
-	ByEmail  string  `json:"by_email"` // who added it
+	Scope    string `json:"scope"`
+	Channel  string `json:"channel"`
+	To       string `json:"to"`       // where mail goes; of a webhook what ShowWebhook tells
+	Severity string `json:"severity"` // the least that is sent
+	// Of a webhook: its whole address, whose path may be all that keeps others from
+	// writing there; what tells it from another; and what signs its messages.
+	Address     *Sealed `json:"address"`
+	Fingerprint string  `json:"fingerprint"`
+	Secret      *Sealed `json:"secret"`
+	ByEmail     string  `json:"by_email"` // who added it
 	// State and why are on record as they change, not with each message.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
@@ -82,7 +88,7 @@ func AtLeast(severity, least string) bool {
 const maxWebhook = 500
 
 // CleanWebhook checks where a webhook's messages go: https, or http to the host
-// itself, without anything that is there to be kept secret: the ledger shows it.
+// itself. Path and query may be secrets, as those of chat services are.
 func CleanWebhook(address string) (string, error) {
 	address = strings.TrimSpace(address)
 	invalid := func(why string) (string, error) {
@@ -100,13 +106,24 @@ func CleanWebhook(address string) (string, error) {
 	case u.Scheme != "https" && (u.Scheme != "http" || !local.IsLoopback()):
 		return invalid("its scheme is https")
 	case u.User != nil:
-		return invalid("it has no user and no password, because it is on record; messages are signed")
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
-		return invalid("it ends with its path, because it is on record; messages are signed")
+		return invalid("it has no user and no password; messages are signed")
+	case strings.Contains(address, "#"):
+		return invalid("it ends before any #, which is not sent")
 	case !local.IsValid():
 		if _, good := badLabel(strings.Map(lower, u.Hostname())); !good {
 			return invalid("its host is no name")
 		}
 	}
 	return address, nil
+}
+
+// ShowWebhook is what may be told of a webhook's address: the host, and the first
+// digits of the SHA-256 of all of it, by which those who have it know it again.
+func ShowWebhook(address string) (shown, fingerprint string) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", "" // CleanWebhook refuses it
+	}
+	digest := sha256.Sum256([]byte(address))
+	return u.Scheme + "://" + u.Host + "/…", hex.EncodeToString(digest[:4])
 }

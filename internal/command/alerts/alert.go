@@ -2,8 +2,8 @@
 // mail, by scope and severity.
 //
 // Invariants: what becomes of a finding and the sending of it are one transaction
-// (Tell), so that nothing is forgotten; a webhook's secret is sealed and nowhere
-// else; whether a channel takes messages is an entry when it changes.
+// (Tell), so that nothing is forgotten; a webhook's address and secret are sealed and
+// nowhere else; whether a channel takes messages is an entry when it changes.
 // internal/api adds and removes channels, internal/command/checks tells,
 // internal/alert sends and says how that went.
 package alerts
@@ -53,10 +53,10 @@ func target(a *document.Alert) ledger.Target {
 
 // Add makes a channel.
 type Add struct {
-	Channel     string // document.AlertWebhook or AlertEmail
-	To          string
-	Severity    string // "" = high
-	Team, Space string // whose findings; neither = the installation's and all
+	Channel     string       // document.AlertWebhook or AlertEmail
+	To          secret.Value // a webhook's is one
+	Severity    string       // "" = high
+	Team, Space string       // whose findings; neither = the installation's and all
 	Secret      secret.Value
 
 	Alert *document.Alert // the result
@@ -67,12 +67,13 @@ type Add struct {
 // Action is alert.add.
 func (*Add) Action() string { return "alert.add" }
 
-// Prepare checks the channel and seals the secret.
+// Prepare checks the channel and seals what is secret of it.
 func (c *Add) Prepare(ctx context.Context, t control.Tools) error {
 	a := &document.Alert{
 		Base: document.Base{ID: document.NewID()}, Channel: c.Channel, Severity: cmp.Or(c.Severity, "high"), State: document.AlertUntried,
 	}
-	if err := c.clean(a); err != nil {
+	to, err := c.clean(a)
+	if err != nil {
 		return err
 	}
 	if err := t.Store.Read(ctx, func(v store.View) (err error) {
@@ -81,38 +82,52 @@ func (c *Add) Prepare(ctx context.Context, t control.Tools) error {
 	}); err != nil {
 		return err
 	}
-	c.Alert = a
+	c.Alert, c.sealed = a, nil
 	if a.Channel != document.AlertWebhook {
 		return nil
 	}
-	s, err := t.Keyring.Seal(ctx, a.Scope, secret.NewValue(bytes.Clone(c.Secret.Reveal())))
-	if err != nil {
+	if a.Address, err = c.seal(ctx, t, []byte(to)); err != nil {
 		return err
 	}
-	c.sealed, a.Secret = []secret.Sealed{s}, &document.Sealed{ID: s.ID, SHA256: s.Digest()}
-	return nil
+	a.Secret, err = c.seal(ctx, t, bytes.Clone(c.Secret.Reveal()))
+	return err
 }
 
-func (c *Add) clean(a *document.Alert) (err error) {
+func (c *Add) seal(ctx context.Context, t control.Tools, plain []byte) (*document.Sealed, error) {
+	s, err := t.Keyring.Seal(ctx, c.Alert.Scope, secret.NewValue(plain))
+	if err != nil {
+		return nil, err
+	}
+	c.sealed = append(c.sealed, s)
+	return &document.Sealed{ID: s.ID, SHA256: s.Digest()}, nil
+}
+
+// clean checks the channel, says of it what may be said, and gives its address.
+func (c *Add) clean(a *document.Alert) (to string, err error) {
 	if err := document.CheckSeverity(a.Severity); err != nil {
-		return err
+		return "", err
 	}
 	n := len(c.Secret.Reveal())
 	switch c.Channel {
 	case document.AlertWebhook:
 		if n < minSecret || n > maxSecret {
-			return fault.New(fault.Invalid, "A webhook's secret has %d to %d bytes; make one with: openssl rand -hex 32", minSecret, maxSecret)
+			return "", fault.New(fault.Invalid, "A webhook's secret has %d to %d bytes; make one with: openssl rand -hex 32", minSecret, maxSecret)
 		}
-		a.To, err = document.CleanWebhook(c.To)
+		to, err = document.CleanWebhook(string(c.To.Reveal()))
+		a.To, a.Fingerprint = document.ShowWebhook(to)
 	case document.AlertEmail:
 		if n > 0 {
-			return fault.New(fault.Invalid, "Mail has no secret.")
+			return "", fault.New(fault.Invalid, "Mail has no secret.")
 		}
-		a.To, err = document.CleanEmail(c.To)
+		if to, err = document.CleanEmail(string(c.To.Reveal())); err != nil {
+			// It may be a webhook's, in the wrong place: it is not said again.
+			return "", fault.New(fault.Invalid, "That is no address for mail; one is as oncall@example.org.")
+		}
+		a.To = to
 	default:
-		return fault.New(fault.Invalid, "A channel is a webhook or an email.")
+		return "", fault.New(fault.Invalid, "A channel is a webhook or an email.")
 	}
-	return err
+	return to, err
 }
 
 func (c *Add) scope(v store.View) (string, error) {
@@ -157,7 +172,7 @@ func (c *Add) Decide(v store.View, by control.By, now time.Time, d *control.Deci
 		return fault.New(fault.Conflict, "There are %d channels already. Remove one first.", MaxChannels)
 	}
 	for _, x := range list {
-		if x.Channel == c.Channel && x.To == c.Alert.To {
+		if x.Channel == c.Channel && x.To == c.Alert.To && x.Fingerprint == c.Alert.Fingerprint {
 			return fault.New(fault.Conflict, "Alerts are sent there already: %s. Remove that first.", x.ID)
 		}
 	}

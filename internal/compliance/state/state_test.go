@@ -184,7 +184,7 @@ var mutations = []mutation{
 		check: "state.alerts-delivered", subject: "alert", tells: "webhook to alerts.example.org are not taken since 2026-03-02T12:00:00Z: Nobody listens",
 		before: func(w *commandtest.World) {
 			key := secret.NewValue([]byte("sixteen bytes are enough"))
-			add := &alerts.Add{Channel: "webhook", To: "https://alerts.example.org/strongroom", Team: "care", Secret: key}
+			add := &alerts.Add{Channel: "webhook", To: secret.NewValue([]byte("https://alerts.example.org/strongroom")), Team: "care", Secret: key}
 			w.Do(add, w.As("owner"))
 			w.IDs["alert"] = add.Alert.ID
 			w.Do(&alerts.Record{ID: add.Alert.ID}, commandtest.Platform)
