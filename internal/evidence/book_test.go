@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/xuri/excelize/v2"
 
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/config"
@@ -17,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/evidence"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/workbook/workbooktest"
 )
 
 // troubled is a pack of a world in which people write what spreadsheets could
@@ -33,31 +33,10 @@ func (l *lab) troubled() []byte {
 	return l.export(evidence.Request{From: at(-time.Hour), To: at(time.Hour)})
 }
 
-// cells reads a workbook with another program's reader.
+// cells are those of a sheet of a workbook.
 func cells(t *testing.T, content, sheet string) [][]string {
 	t.Helper()
-	f, err := excelize.OpenReader(strings.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := f.GetRows(sheet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	width := len(rows[0])
-	for r := range rows {
-		for c := range rows[r] {
-			at, _ := excelize.CoordinatesToCellName(c+1, r+1)
-			if formula, err := f.GetCellFormula(sheet, at); formula != "" || err != nil {
-				t.Errorf("%s has the formula %q (%v)", at, formula, err)
-			}
-		}
-		for len(rows[r]) < width { // it leaves out empty cells at the end
-			rows[r] = append(rows[r], "")
-		}
-	}
-	return rows
+	return workbooktest.Cells(t, []byte(content), sheet)
 }
 
 // TestBooks: each table has a workbook whose cells are those of the CSV, every

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/xuri/excelize/v2"
+
+	"github.com/strongroom/strongroom/internal/workbook/workbooktest"
 )
 
 var day = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -30,32 +31,6 @@ func write(t testing.TB, limit int, facts []Fact, head []string, rows [][]string
 	return out.Bytes()
 }
 
-// sheet reads all cells of a sheet with another program's reader, and finds no formula.
-func sheet(t testing.TB, b []byte, name string) [][]string {
-	t.Helper()
-	f, err := excelize.OpenReader(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := f.GetRows(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for r, row := range rows {
-		for c := range row {
-			at, err := excelize.CoordinatesToCellName(c+1, r+1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if formula, err := f.GetCellFormula(name, at); err != nil || formula != "" {
-				t.Errorf("%s: %q, %v", at, formula, err)
-			}
-		}
-	}
-	return rows
-}
-
 func TestCells(t *testing.T) {
 	head := []string{"seq", "text"}
 	rows := [][]string{
@@ -71,7 +46,7 @@ func TestCells(t *testing.T) {
 		{"007", "1e5"},
 		{"", "no seq"},
 	}
-	if d := cmp.Diff(append([][]string{head}, rows...), sheet(t, write(t, maxRows, nil, head, rows), "Rows")); d != "" {
+	if d := cmp.Diff(append([][]string{head}, rows...), workbooktest.Cells(t, write(t, maxRows, nil, head, rows), "Rows")); d != "" {
 		t.Errorf("-written +read:\n%s", d)
 	}
 }
@@ -96,7 +71,7 @@ func TestManyRows(t *testing.T) {
 		var got [][]string
 		sheets := max(1, (n+299)/300)
 		for s := range sheets {
-			list := sheet(t, b, rowsName(s+1))
+			list := workbooktest.Cells(t, b, rowsName(s+1))
 			if d := cmp.Diff(head, list[0]); d != "" {
 				t.Errorf("%d rows, sheet %d: %s", n, s, d)
 			}
@@ -105,7 +80,7 @@ func TestManyRows(t *testing.T) {
 		if d := cmp.Diff(rows, got); d != "" {
 			t.Errorf("%d rows (-written +read):\n%s", n, d)
 		}
-		if says := fmt.Sprint(sheet(t, b, aboutName)); strings.Contains(says, "goes on from one to the next") != (sheets > 1) {
+		if says := fmt.Sprint(workbooktest.Cells(t, b, aboutName)); strings.Contains(says, "goes on from one to the next") != (sheets > 1) {
 			t.Errorf("%d rows: %s", n, says)
 		}
 	}
@@ -124,8 +99,8 @@ func TestLongCells(t *testing.T) {
 		"surrogates that fit": {strings.Repeat("🙂", maxCell/2), false},
 	} {
 		b := write(t, maxRows, nil, []string{"seq", "text"}, [][]string{{"1", tc.text}})
-		got := sheet(t, b, "Rows")[1][1]
-		says := fmt.Sprint(sheet(t, b, aboutName))
+		got := workbooktest.Cells(t, b, "Rows")[1][1]
+		says := fmt.Sprint(workbooktest.Cells(t, b, aboutName))
 		if strings.Contains(says, "One cell was longer") != tc.cut {
 			t.Errorf("%s: %s", name, says)
 		}
@@ -171,7 +146,7 @@ func FuzzCell(f *testing.F) {
 		if s = strings.ToValidUTF8(s, "\ufffd"); s == "" || len(s) > 1000 {
 			return
 		}
-		got := sheet(t, write(t, maxRows, nil, []string{"seq", "x"}, [][]string{{"1", s}}), "Rows")
+		got := workbooktest.Cells(t, write(t, maxRows, nil, []string{"seq", "x"}, [][]string{{"1", s}}), "Rows")
 		if got[1][1] != s {
 			t.Errorf("%q came out as %q", s, got[1][1])
 		}

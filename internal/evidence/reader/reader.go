@@ -29,8 +29,8 @@ var modules = []string{
 	"noble/_u64.js", "noble/utils.js", "noble/_md.js", "noble/sha2.js",
 	"verify/refusal.mjs", "verify/bytes.mjs", "verify/pace.mjs", "verify/json.mjs", "verify/note.mjs", "verify/inflate.mjs", "verify/zip.mjs", "verify/source.mjs",
 	"verify/manifest.mjs", "verify/tree.mjs", "verify/headers.mjs", "verify/documents.mjs", "verify/bodies.mjs", "verify/blobs.mjs", "verify/reports.mjs", "verify/verify.mjs",
-	"page/page.mjs",
-	"explore/draw.mjs", "explore/story.mjs", "explore/words.mjs", "explore/search.mjs", "explore/dom.mjs", "explore/entries.mjs", "explore/samples.mjs", "explore/explore.mjs",
+	"page/dom.mjs", "page/page.mjs",
+	"explore/draw.mjs", "explore/story.mjs", "explore/words.mjs", "explore/search.mjs", "explore/entries.mjs", "explore/samples.mjs", "explore/explore.mjs",
 }
 
 //go:embed page/style.css

@@ -1,6 +1,6 @@
 // The list of entries: search, filters, pages; each entry opens to its header
 // and body.
-import { choice, element, labelled, Pages, PAGE, scrolled, seqLink } from './dom.mjs';
+import { choice, element, labelled, Pages, PAGE, scrolled, seqLink } from '../page/dom.mjs';
 import { scopeOf, Search } from './search.mjs';
 import { actorOf, changed, targetOf, words } from './words.mjs';
 

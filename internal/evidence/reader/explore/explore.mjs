@@ -1,6 +1,6 @@
 // Looking into a pack that was checked: search, samples, and links to entries.
 // It fills the section #explore when page.mjs says that a pack was verified.
-import { element } from './dom.mjs';
+import { element } from '../page/dom.mjs';
 import { Entries } from './entries.mjs';
 import { Samples } from './samples.mjs';
 import { Stories } from './story.mjs';

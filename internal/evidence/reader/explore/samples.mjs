@@ -1,5 +1,5 @@
 // Samples by the auditor's own seed, and the dossiers of what was drawn.
-import { choice, element, labelled, Pages, scrolled, seqLink } from './dom.mjs';
+import { choice, element, labelled, Pages, scrolled, seqLink } from '../page/dom.mjs';
 import { draw, MAX_COUNT, nameOf, Wrong } from './draw.mjs';
 import { changeOf, shortTime } from './entries.mjs';
 import { WHY, words } from './words.mjs';

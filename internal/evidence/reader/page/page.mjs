@@ -8,6 +8,7 @@ import { COSIGNATURE, ED25519, verifierKey } from '../verify/note.mjs';
 import { Malformed, Unable } from '../verify/refusal.mjs';
 import { fromBlob } from '../verify/source.mjs';
 import { verify } from '../verify/verify.mjs';
+import { element } from './dom.mjs';
 
 const MAX_KEY_FILE = 1 << 20;
 const VERDICTS = {
@@ -31,14 +32,6 @@ const RESERVATIONS = /^(NOT WITNESSED|opening state: as claimed)/;
 const STATES = { waiting: '', running: 'checking…', passed: 'passed', refused: 'REFUSED' };
 
 const byId = (id) => document.getElementById(id);
-
-// element makes one; what is in it is text or elements, never markup.
-function element(name, className, ...content) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
-}
 
 // Wrong is something that the reader gave and that cannot be used.
 class Wrong extends Error {}
@@ -103,8 +96,8 @@ class Sheet {
     const row = this.rows.get(name) ?? this.#row(name);
     row.className = state;
     row.replaceChildren(
-      element('span', 'number', String([...this.rows.keys()].indexOf(name))), element('span', 'title', title),
-      element('span', state === 'refused' ? 'bad' : 'ok', STATES[state]), element('ul', '', ...details.map((line) => element('li', '', line))),
+      element('span', { class: 'number' }, String([...this.rows.keys()].indexOf(name))), element('span', { class: 'title' }, title),
+      element('span', { class: state === 'refused' ? 'bad' : 'ok' }, STATES[state]), element('ul', {}, ...details.map((line) => element('li', {}, line))),
     );
   }
 
@@ -137,7 +130,7 @@ class Sheet {
   verdict(verdict, ...lines) {
     const box = byId('verdict'), { look, says: about } = VERDICTS[verdict];
     box.className = look;
-    box.replaceChildren(element('strong', '', verdict), ...[about, ...lines].filter(Boolean).map((line) => (line instanceof Node ? line : element('p', '', line))));
+    box.replaceChildren(element('strong', {}, verdict), ...[about, ...lines].filter(Boolean).map((line) => (line instanceof Node ? line : element('p', {}, line))));
     box.hidden = false;
     byId('progress').hidden = true;
   }
@@ -147,9 +140,9 @@ class Sheet {
 function says({ verdict, refusal, manifest, fingerprint, checks }) {
   if (refusal) {
     const where = refusal.seq === null ? '' : `, entry ${refusal.seq}`;
-    return [MEANS[refusal.check], element('p', '', 'In ', element('code', '', refusal.member), `${where}: ${refusal.reason.replace(/^seq \d+: /, '')}.`)];
+    return [MEANS[refusal.check], element('p', {}, 'In ', element('code', {}, refusal.member), `${where}: ${refusal.reason.replace(/^seq \d+: /, '')}.`)];
   }
-  const print = verdict === 'VERIFIED' ? [] : [element('p', '', element('code', '', fingerprint))];
+  const print = verdict === 'VERIFIED' ? [] : [element('p', {}, element('code', {}, fingerprint))];
   const simulated = manifest.simulated ? ['SIMULATED: the pack says that it is of no real period.'] : [];
   const scopes = manifest.scopes.length - 1;
   const kept = checks.flatMap(({ details }) => details).filter((line) => RESERVATIONS.test(line)).map((line) => `${line}.`);
