@@ -24,6 +24,7 @@ import (
 // Lab is a world with an exporter over it, and the key that signs its log.
 type Lab struct {
 	*commandtest.World
+	Config   evidence.Config // of the exporter
 	Exporter *evidence.Exporter
 	Signing  *control.Checkpoints
 	Signer   note.Signer
@@ -47,10 +48,11 @@ func New(t *testing.T) *Lab {
 	l.Signing = &control.Checkpoints{Store: l.Store, Signer: s, Log: slog.New(slog.DiscardHandler)}
 	controls, err := builtin.Programme(builtin.Reach{})
 	must(t, err)
-	l.Exporter = evidence.New(evidence.Config{
+	l.Config = evidence.Config{
 		Programme: controls,
 		Store:     l.Store, Kernel: l.Kernel, Checkpoints: l.Signing, Blobs: l.Blobs, Signer: l.Signer, Installation: &in, Program: "strongroom test", Now: l.Now,
-	})
+	}
+	l.Exporter = evidence.New(l.Config)
 	return l
 }
 

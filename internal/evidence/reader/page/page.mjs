@@ -61,7 +61,8 @@ async function trust() {
   const keys = lines(byId('key').value), witnesses = lines(byId('witnesses').value).map((line) => readKey(line, COSIGNATURE, 'A witness’s key'));
   if (keys.length > 1) throw new Wrong('One log key is wanted, there are several lines.');
   const quorum = byId('quorum').value === '' ? witnesses.length : Number(byId('quorum').value);
-  if (!Number.isInteger(quorum) || quorum > witnesses.length) throw new Wrong('More witnesses are wanted than keys of witnesses given.');
+  if (!Number.isInteger(quorum) || quorum < Math.min(1, witnesses.length)) throw new Wrong('How many witnesses must have cosigned is a whole number, from 1.');
+  if (quorum > witnesses.length) throw new Wrong('More witnesses are wanted than keys of witnesses given.');
   const [since] = byId('since').files, [previous] = byId('previous').files;
   return {
     key: keys.length === 1 ? readKey(keys[0], ED25519, 'The log’s key') : undefined, witnesses, quorum,

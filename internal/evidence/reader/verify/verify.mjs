@@ -127,15 +127,20 @@ class Run {
     });
   }
 
-  // before checks the pack of the period before; its refusal refuses this one.
+  // before checks the pack of the period before; its refusal refuses this one, and
+  // says which of the two packs it is about.
   async before(source, key) {
     const run = new Run({ rest: this.watch.rest });
-    await run.all(source, { key });
+    try {
+      await run.all(source, { key });
+    } catch (err) {
+      throw err instanceof Refused ? new Refused('opening state', 'the previous pack', `${err.member}: ${err.reason}`) : err;
+    }
     return run.kept;
   }
 
   refused({ check: name, member, seq, reason, message }) {
-    const check = this.checks.find((one) => one.state === 'waiting'); // name is the same, but for the pack before
+    const check = this.checks.find((one) => one.state === 'waiting');
     check.state = 'refused';
     check.details = [message];
     this.watch.check?.(check);
