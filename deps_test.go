@@ -300,6 +300,7 @@ var doors = []struct {
 	{[]string{"internal/driver/containerd"}, []string{"internal/engine"}, "it needs root"},
 	{[]string{"internal/driver/remote"}, []string{"internal/engine", "internal/server"}, "the two ends of the engine's socket"},
 	{[]string{"internal/driver/memory"}, nil, "it isolates nothing: it is for tests"},
+	{[]string{"tests/forge/thief"}, nil, "it forges ledgers: it is for tests and the demo, and in no program that is installed"},
 	{[]string{"internal/driver/drivertest/script"}, []string{"internal/driver/memory", "internal/driver/drivertest/..."}, "it is for tests"},
 }
 

@@ -2,12 +2,9 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,13 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
-	"github.com/strongroom/strongroom/internal/store/sqlite"
+	"github.com/strongroom/strongroom/tests/forge/thief"
 )
 
 // The ledger of a real server is changed behind its back, in five ways, by
@@ -71,6 +64,7 @@ func newCrime(t *testing.T) *crime {
 	if found := c.finding("record.witnessed"); found != "" {
 		t.Fatalf("while all is well: %s", found)
 	}
+	c.copied()
 	c.stop()
 	lines := strings.Split(strings.TrimSpace(c.ok("witness:history", "--dir", c.witness.dir, "--json")), "\n")
 	var last cosigned
@@ -84,6 +78,16 @@ func newCrime(t *testing.T) *crime {
 	c.whole = []byte(read(t, c.db))
 	c.ok("ledger:verify", "--data", c.data, "--checkpoint", c.kept)
 	return c
+}
+
+// copied: a copy that is made while the server runs is whole.
+func (c *crime) copied() {
+	c.t.Helper()
+	to := filepath.Join(c.t.TempDir(), "copy")
+	if err := thief.Copy(c.t.Context(), c.data, to); err != nil {
+		c.t.Fatal(err)
+	}
+	c.ok("ledger:verify", "--data", to)
 }
 
 func (c *crime) anchorPath() string { return filepath.Join(c.data, "anchor", "checkpoint") }
@@ -137,17 +141,11 @@ func (c *crime) finding(check string) string {
 	return ""
 }
 
-// readRows reads all entries, and closes the database's side files.
+// readRows reads all entries.
 func (c *crime) readRows() {
 	c.t.Helper()
-	st, err := sqlite.Open(c.t.Context(), c.db, slog.New(slog.DiscardHandler))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if c.rows, err = st.Entries(c.t.Context(), store.Query{Limit: 10_000}); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := st.Close(); err != nil {
+	var err error
+	if c.rows, err = thief.Rows(c.t.Context(), c.data); err != nil {
 		c.t.Fatal(err)
 	}
 	find := func(name string) int {
@@ -182,7 +180,7 @@ var ways = []struct {
 }{
 	{
 		"deleted", "at entry SEQ: it is missing",
-		func(c *crime) []string { return []string{fmt.Sprintf(`DELETE FROM entries WHERE seq = %d`, c.at)} },
+		func(c *crime) []string { return []string{thief.Delete(int64(c.at))} },
 		func(c *crime, rows []store.Record) []store.Record { return slices.Delete(rows, c.at, c.at+1) },
 	},
 	{
@@ -258,8 +256,7 @@ func TestTamper(t *testing.T) {
 		t.Run(w.name+" and signed anew", func(t *testing.T) {
 			c.within(t)
 			c.restore()
-			c.forge(w.rewrite(c, slices.Clone(c.rows)))
-			c.forged()
+			c.remade(w.rewrite(c, slices.Clone(c.rows)))
 		})
 	}
 	if c.cosignedSince() {
@@ -278,7 +275,9 @@ func (c *crime) within(t *testing.T) {
 // it, and ledger:verify names what is wrong.
 func (c *crime) edited(statements []string, says string) {
 	c.t.Helper()
-	edit(c.t, c.db, statements...)
+	if err := thief.Edit(c.t.Context(), c.data, statements...); err != nil {
+		c.t.Fatal(err)
+	}
 	says = strings.ReplaceAll(says, "SEQ", fmt.Sprint(c.at))
 	c.fails(1, says, "ledger:verify", "--data", c.data)
 	if got := c.serve(); got.code == 0 || !strings.Contains(got.err, says) {
@@ -287,10 +286,13 @@ func (c *crime) edited(statements []string, says string) {
 	}
 }
 
-// forged: the tree was made anew, the database holds together, and the anchor
-// has a checkpoint of the log's own key. On this host nothing shows it.
-func (c *crime) forged() {
+// remade: the tree is made anew, the database holds together, and the anchor has
+// a checkpoint of the log's own key. On this host nothing shows it.
+func (c *crime) remade(rows []store.Record) {
 	c.t.Helper()
+	if err := thief.Remake(c.t.Context(), c.data, rows); err != nil {
+		c.t.Fatal(err)
+	}
 	c.ok("ledger:verify", "--data", c.data)
 	c.fails(1, "the given checkpoint was signed over", "ledger:verify", "--data", c.data, "--checkpoint", c.kept)
 
@@ -309,25 +311,6 @@ func (c *crime) forged() {
 	}
 }
 
-func edit(t *testing.T, db string, statements ...string) {
-	t.Helper()
-	d, err := sql.Open("sqlite", db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	d.SetMaxOpenConns(1)
-	for _, s := range statements {
-		r, err := d.Exec(s)
-		if err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 && !strings.HasPrefix(s, "CREATE") {
-			t.Fatalf("%s: %d rows, %v", s, n, err)
-		}
-	}
-}
-
 // cosignedSince tells whether the witness cosigned anything but what it kept.
 func (c *crime) cosignedSince() bool {
 	c.t.Helper()
@@ -337,134 +320,4 @@ func (c *crime) cosignedSince() bool {
 		c.t.Fatal(err)
 	}
 	return last.Note != read(c.t, c.kept)
-}
-
-// forge makes a ledger of these entries in the place of the one that was: with
-// the bytes of those that were not touched, so that the tree is the same up to
-// the crime, and a checkpoint of the stolen key.
-func (c *crime) forge(rows []store.Record) {
-	c.t.Helper()
-	forged := filepath.Join(c.t.TempDir(), "forged.db")
-	hashes := c.refill(forged, rows)
-	beside := func(table string) string { return "INSERT OR REPLACE INTO " + table + " SELECT * FROM old." + table }
-	d, err := sql.Open("sqlite", forged)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer d.Close()
-	d.SetMaxOpenConns(1)
-	do := func(statement string, args ...any) {
-		c.t.Helper()
-		if _, err := d.Exec(statement, args...); err != nil {
-			c.t.Fatalf("%s: %v", statement, err)
-		}
-	}
-	do("ATTACH '" + c.db + "' AS old")
-	do(beside("sealed"))
-	do(beside("wrapped"))
-	for seq, r := range rows {
-		hash := ledger.BodyHash(r.Salt, r.Body)
-		do(`UPDATE entries SET salt = ?, hash = ? WHERE seq = ?`, r.Salt[:], hash[:], seq)
-	}
-	const tile = 126 // hashes in a row
-	for n := 0; n*tile < len(hashes); n++ {
-		do(`UPDATE hashes SET data = ? WHERE tile = ?`, bytes.Join(hashes[n*tile:min(len(hashes), (n+1)*tile)], nil), n)
-	}
-	do("DETACH old")
-	do("PRAGMA wal_checkpoint(TRUNCATE)")
-	d.Close()
-	replace(c.t, c.db, read(c.t, forged))
-	c.sign(int64(len(rows)), hashes)
-}
-
-// refill appends the entries to a new database, and gives the tree's hashes with
-// the salts that the entries had.
-func (c *crime) refill(path string, rows []store.Record) (hashes [][]byte) {
-	c.t.Helper()
-	st, err := sqlite.Create(context.Background(), path, slog.New(slog.DiscardHandler))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer st.Close()
-	if err := st.Write(func(b store.Batch) error {
-		for i := range rows {
-			r := &rows[i]
-			r.Header.Seq = int64(i)
-			d, err := draft(r)
-			if err != nil {
-				return err
-			}
-			if _, err := b.Append(r.Header.Time, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		c.t.Fatal(err)
-	}
-	for _, r := range rows {
-		r.Header.Body = ledger.BodyHash(r.Salt, r.Body)
-		more, err := ledger.Hashes(r.Header.Seq, ledger.LeafHash(r.Header.Append(nil)), stored(hashes))
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		for _, h := range more {
-			hashes = append(hashes, h[:])
-		}
-	}
-	return hashes
-}
-
-// stored reads hashes by their index.
-type stored [][]byte
-
-func (s stored) ReadHashes(at []int64) (out []tlog.Hash, err error) {
-	for _, x := range at {
-		out = append(out, tlog.Hash(s[x]))
-	}
-	return out, nil
-}
-
-func draft(r *store.Record) (d store.Draft, err error) {
-	body, err := ledger.ParseBody(r.Body)
-	if err != nil {
-		return d, err
-	}
-	d.Body = *body
-	if r.Header.Scope != nil {
-		d.Scope = *r.Header.Scope
-	}
-	for _, change := range body.Changes {
-		var doc document.Doc
-		if string(change.Doc) != "null" && len(change.Doc) > 0 {
-			if doc, err = document.Decode(document.Kind(change.Kind), change.Doc); err != nil {
-				return d, err
-			}
-		}
-		d.Docs = append(d.Docs, doc)
-	}
-	return d, nil
-}
-
-// sign is what the thief of the log's key does: a checkpoint over the forgery,
-// in the place of the one that was outside of the database.
-func (c *crime) sign(size int64, hashes [][]byte) {
-	c.t.Helper()
-	key, err := note.NewSigner(strings.TrimSpace(read(c.t, filepath.Join(c.data, "secrets", "log.key"))))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	root, err := ledger.Root(size, stored(hashes))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	origin, _, _ := strings.Cut(c.anchor, "\n")
-	signed, err := ledger.SignCheckpoint(ledger.Checkpoint{Origin: origin, Size: size, Root: root}, key)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	replace(c.t, c.anchorPath(), string(signed))
-	if err := os.RemoveAll(filepath.Join(c.data, "anchor", "outside")); err != nil {
-		c.t.Fatal(err)
-	}
 }
