@@ -65,8 +65,9 @@ func (r repositories) Remove(ctx context.Context, app string) error {
 	return h.Remove(ctx, app)
 }
 
-// imageNames are the platform's own images.
-var imageNames = []string{"base", "build", "postgres"}
+// imageNames are the platform's own images, in the order in which they are needed
+// by those who begin: the largest, for builds, last.
+var imageNames = []string{"postgres", "base", "build"}
 
 // run prepares builds, trying until it succeeds, and keeps the handler until
 // ctx ends.
