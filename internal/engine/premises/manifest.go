@@ -38,6 +38,8 @@ var manifest = []rule{
 
 	{path: "anchor", owner: server, dirs: 0o700},
 	{path: "anchor/checkpoint*", owner: server, files: 0o600},
+	{path: "anchor/outside", owner: server, dirs: 0o700},
+	{path: "anchor/outside/**", owner: server, dirs: 0o700, files: 0o600},
 	{path: "secrets", owner: server, dirs: 0o700},
 	{path: "secrets/master.*", owner: server, files: 0o600, fixed: true},
 	{path: "secrets/log.key", owner: server, files: 0o600, fixed: true},

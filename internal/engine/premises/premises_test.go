@@ -20,13 +20,13 @@ func newPremises(t *testing.T) *Premises {
 	p := New(Config{Data: filepath.Join(t.TempDir(), "data"), Program: "/nowhere/strongroom", Cgroup: "/nobody's"})
 	me := os.Getuid()
 	p.owners = map[owner]int{root: me, server: me, spool: me}
-	for _, dir := range []string{"secrets", "server/tls", "server/git/a.git", "anchor", "engine/containerd/anything", "engine/volumes/mnt/v/data", "engine/volumes/volumes", "logs/space", "images"} {
+	for _, dir := range []string{"secrets", "server/tls", "server/git/a.git", "anchor/outside/timestamps", "engine/containerd/anything", "engine/volumes/mnt/v/data", "engine/volumes/volumes", "logs/space", "images"} {
 		must(t, os.MkdirAll(filepath.Join(p.cfg.Data, dir), 0o700))
 	}
 	must(t, os.Chmod(p.cfg.Data, 0o711))
 	for name, mode := range map[string]fs.FileMode{
 		"secrets/master.key": 0o600, "secrets/log.key": 0o600, "server/ledger.db": 0o644, "server/ledger.db-wal": 0o644, "server/tls/key.pem": 0o600,
-		"server/git/a.git/HEAD": 0o640, "anchor/checkpoint": 0o600, "engine/containerd/anything/x": 0o4777, "engine/volumes/mnt/v/data/file": 0o666,
+		"server/git/a.git/HEAD": 0o640, "anchor/checkpoint": 0o600, "anchor/outside/witness.json": 0o600, "anchor/outside/timestamps/7.tst": 0o600, "engine/containerd/anything/x": 0o4777, "engine/volumes/mnt/v/data/file": 0o666,
 		"engine/volumes/volumes/v.img": 0o600, "logs/space/1.log": 0o640, "server.log": 0o640, "strongroom.json": 0o640,
 	} {
 		p.write(t, name, "first", mode)
