@@ -5,7 +5,7 @@
 // rows with the same facts give the same bytes; whatever does not fit a sheet or
 // a cell is said to be elsewhere, in words.
 // internal/evidence puts one beside each CSV of a pack; why excelize does not do
-// it is in docs/adr/0031.
+// it is in docs/adr/0030.
 package workbook
 
 import (
