@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -25,8 +26,14 @@ type Check struct {
 	// State is a pure function of the state: on a past one it says what it
 	// would have said then.
 	State func(v store.View, now time.Time) ([]Result, error)
-	// Try reaches outside of the state: an attempt, or a look at the host.
+	// Try reaches outside of the state: an attempt, or a look at the host. It
+	// runs beside other checks and ends when ctx does, if need be with an error.
 	Try func(ctx context.Context) ([]Result, error)
+	// Within is how long a Try may take, a tenth of Every unless it is given, and
+	// then from one minute to ten.
+	Within time.Duration
+	// Shares names what several checks act on: of these one runs at a time.
+	Shares string
 }
 
 // Result is what a check says of one subject.
@@ -64,6 +71,11 @@ func (c *Check) touched(action string) bool {
 		}
 	}
 	return false
+}
+
+// within is how long a run may take.
+func (c *Check) within() time.Duration {
+	return cmp.Or(c.Within, min(max(c.Every/10, time.Minute), 10*time.Minute))
 }
 
 // grace is how long after a run the check still counts as having run on time.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -34,13 +35,15 @@ var DefaultDue = map[string]time.Duration{
 }
 
 // Engine runs checks and records what they say. Create it with New, run it with
-// Run; but for Tell, the other methods are for that one goroutine.
+// Run; but for Tell, the other methods are for that one goroutine, which alone
+// records and alone knows which checks run beside it.
 type Engine struct {
 	cfg    Config
 	checks []*running
 	seen   int64 // entries that were looked at
 	beat   time.Time
 	asked  chan chan error // by Tell
+	ended  chan outcome    // of what ran beside
 }
 
 // running is a check with when it ran.
@@ -48,6 +51,7 @@ type running struct {
 	*Check
 	severity string
 	controls []string
+	beside   bool // it runs in a goroutine of its own, now
 	next     time.Time
 	last     time.Time
 	span     document.Run // runs on time that no beat tells of yet
@@ -61,7 +65,7 @@ func New(cfg Config) *Engine {
 	if cfg.Due == nil {
 		cfg.Due = DefaultDue
 	}
-	e := &Engine{cfg: cfg, asked: make(chan chan error)}
+	e := &Engine{cfg: cfg, asked: make(chan chan error), ended: make(chan outcome, atOnce)}
 	for _, c := range cfg.Programme.Checks {
 		r := &running{Check: c}
 		for _, x := range cfg.Programme.naming(c) {
@@ -85,7 +89,8 @@ func by() control.By { return control.System("compliance", ledger.ViaProbe) }
 const settle = time.Second
 
 // Run runs every check when it is due, and those that a change concerns soon
-// after it, until ctx ends; then it records how far they had run.
+// after it, until ctx ends; then it waits for those that run beside it, which end
+// with ctx, and records how far the checks had run.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Resume(ctx); err != nil {
 		return err
@@ -93,11 +98,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	for {
 		changed := e.cfg.Kernel.Changed()
 		e.report(ctx, e.touch(ctx))
-		e.report(ctx, e.Due(ctx))
+		e.report(ctx, e.collect(ctx))
+		e.report(ctx, e.begin(ctx))
+		e.report(ctx, e.keep(ctx))
 		pause := time.NewTimer(max(0, e.next().Sub(e.cfg.Now())))
 		select {
 		case <-ctx.Done():
 			pause.Stop()
+			e.drain()
 			// The kernel may be stopping too: then the last minutes stay unknown.
 			return e.flush(context.WithoutCancel(ctx))
 		case <-changed:
@@ -106,6 +114,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			case <-ctx.Done():
 			case <-time.After(settle):
 			}
+		case o := <-e.ended:
+			pause.Stop()
+			e.report(ctx, e.end(ctx, o))
 		case done := <-e.asked:
 			pause.Stop()
 			done <- e.flush(ctx)
@@ -196,11 +207,11 @@ func (e *Engine) report(ctx context.Context, err error) {
 	}
 }
 
-// next is when something is due.
+// next is when something is due that can begin then.
 func (e *Engine) next() time.Time {
 	at := e.beat.Add(beatEvery)
 	for _, r := range e.checks {
-		if r.next.Before(at) {
+		if r.next.Before(at) && e.free(r) {
 			at = r.next
 		}
 	}
@@ -231,88 +242,70 @@ func (e *Engine) touch(ctx context.Context) error {
 	}
 }
 
-// Due runs the checks that are due and, when it is time, records that they ran.
-func (e *Engine) Due(ctx context.Context) error {
-	var failed error
+// Due runs the checks that are due, one after the other, and does what else it is
+// time for: whoever moves the clock by hand, as simulations do, gets the same
+// entries in the same order each time. Run does not use it.
+func (e *Engine) Due(ctx context.Context) (failed error) {
 	for _, r := range e.checks {
-		now := e.cfg.Now()
-		if now.Before(r.next) || ctx.Err() != nil {
-			continue
-		}
-		r.next = now.Add(r.Every)
-		if err := e.one(ctx, r); err != nil {
-			failed = fmt.Errorf("%s: %w", r.ID, err)
+		if e.due(r) && ctx.Err() == nil {
+			failed = errors.Join(failed, e.record(ctx, e.look(ctx, e.claim(r))))
 		}
 	}
-	if err := e.dates(ctx); err != nil {
-		failed = err
-	}
+	return errors.Join(failed, e.keep(ctx))
+}
+
+func (e *Engine) due(r *running) bool { return !e.cfg.Now().Before(r.next) }
+
+// claim counts a run from its begin: what changes meanwhile makes it due again.
+func (e *Engine) claim(r *running) *running {
+	r.next = e.cfg.Now().Add(r.Every)
+	return r
+}
+
+// keep does what has to be done at certain times, whatever the checks say.
+func (e *Engine) keep(ctx context.Context) error {
+	failed := e.dates(ctx)
 	if e.cfg.Now().Sub(e.beat) >= beatEvery {
-		if err := e.flush(ctx); err != nil {
-			failed = err
-		}
+		failed = errors.Join(failed, e.flush(ctx))
 	}
 	return failed
 }
 
-// one runs a check and records what changed. A check that could not run says
-// unknown of all its subjects.
-func (e *Engine) one(ctx context.Context, r *running) error {
-	began := e.cfg.Now()
-	results, err := e.results(ctx, r, began)
+// record records what changed by a run. A check that could not run says unknown
+// of all its subjects.
+func (e *Engine) record(ctx context.Context, o outcome) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	old, rerr := e.statuses(ctx, r.ID)
-	if rerr != nil {
-		return rerr
-	}
+	old, err := e.statuses(ctx, o.ID)
 	if err != nil {
-		e.cfg.Log.Warn("a check could not run", "check", r.ID, "error", err)
-		results = unknown(old, err)
+		return err
+	}
+	results := o.results
+	if o.err != nil {
+		e.cfg.Log.Warn("a check could not run", "check", o.ID, "error", o.err)
+		results = unknown(old, o.err)
 	}
 	for _, x := range results {
 		was := old[key(x.Scope, x.Subject)]
 		delete(old, key(x.Scope, x.Subject))
-		if e.same(r, was, x) {
+		if e.same(o.running, was, x) {
 			continue
 		}
-		if err := e.record(ctx, r, was, x); err != nil {
+		if err := e.change(ctx, o.running, was, x); err != nil {
 			return err
 		}
 	}
 	for _, gone := range old {
-		cmd := &checks.Report{Check: r.ID, Scope: gone.Scope, Subject: gone.Subject, Name: gone.Name, Gone: true}
+		cmd := &checks.Report{Check: o.ID, Scope: gone.Scope, Subject: gone.Subject, Name: gone.Name, Gone: true}
 		if _, err := e.cfg.Kernel.Execute(ctx, cmd, by()); err != nil {
 			return err
 		}
 	}
-	if err != nil {
-		return err
+	if o.err != nil {
+		return fmt.Errorf("%s: %w", o.ID, o.err)
 	}
-	return e.tell(ctx, r.ran(began, e.cfg.Now()))
-}
-
-// maxResults bounds what one run can say: each result may become an entry.
-const maxResults = 100_000
-
-func (e *Engine) results(ctx context.Context, r *running, now time.Time) (out []Result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.Every) // one that hangs keeps the others from running
-	defer cancel()
-	if r.Try != nil {
-		out, err = r.Try(ctx)
-	} else {
-		err = e.cfg.Store.Read(ctx, func(v store.View) error {
-			out, err = r.State(v, now)
-			return err
-		})
-	}
-	if err == nil && len(out) > maxResults {
-		return nil, fault.New(fault.TooLarge, "The check found %d subjects, more than it may.", len(out))
-	}
-	// Whoever reads the ledger finds them by name.
-	slices.SortFunc(out, func(a, b Result) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Subject, b.Subject)) })
-	return out, err
+	return e.tell(ctx, o.ran(o.began, e.cfg.Now()))
 }
 
 func unknown(old map[string]*document.Status, err error) (out []Result) {
@@ -346,7 +339,7 @@ func (e *Engine) same(r *running, was *document.Status, x Result) bool {
 	return x.Status != document.StatusFail || slices.Equal(was.Facts, checks.Bounded(x.Facts))
 }
 
-func (e *Engine) record(ctx context.Context, r *running, was *document.Status, x Result) error {
+func (e *Engine) change(ctx context.Context, r *running, was *document.Status, x Result) error {
 	cmd := &checks.Report{
 		Check: r.ID, Version: r.Version, Catalogue: e.cfg.Programme.Digest, Scope: x.Scope, Subject: x.Subject, Name: x.Name,
 		Status: x.Status, Facts: x.Facts, Seqs: x.Seqs, Severity: r.severity, Controls: r.controls, Due: e.cfg.Due[r.severity],

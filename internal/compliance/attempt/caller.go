@@ -21,6 +21,9 @@ import (
 // tokenLife ends a token that a stopped program left behind.
 const tokenLife = 5 * time.Minute
 
+// onStage is what these attempts share: each would undo what another is about to try.
+const onStage = "stage"
+
 // caller asks the API with tokens of the stage's accounts.
 type caller struct {
 	Config

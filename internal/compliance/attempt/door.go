@@ -28,8 +28,8 @@ type Door struct {
 }
 
 // patience is how long one connection may take, and visit all that are made to
-// one door. No door makes a client wait as long, and checks run one after the
-// other.
+// one door. No door makes a client wait as long, and the doors of a check are tried
+// one after the other.
 const (
 	patience = 3 * time.Second
 	visit    = 4 * patience

@@ -12,7 +12,7 @@ import (
 func memberForbidden(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.member-forbidden", Title: "A member of a team may do what members may, and no more", Version: 1, Every: seldom,
-		Try: calling(c, "attempt.member-forbidden", (*caller).memberForbidden),
+		Shares: onStage, Try: calling(c, "attempt.member-forbidden", (*caller).memberForbidden),
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 func refusalOnRecord(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.refusal-on-record", Title: "What is refused is on record when it is answered", Version: 1, Every: seldom,
-		Try: calling(c, "attempt.refusal-on-record", (*caller).refusalOnRecord),
+		Shares: onStage, Try: calling(c, "attempt.refusal-on-record", (*caller).refusalOnRecord),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func revokedToken(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.revoked-token", Title: "A revoked token lets nobody in, nor does one whose time is over", Version: 1, Every: seldom,
-		Try: calling(c, "attempt.revoked-token", (*caller).revokedToken),
+		Shares: onStage, Try: calling(c, "attempt.revoked-token", (*caller).revokedToken),
 	}
 }
 

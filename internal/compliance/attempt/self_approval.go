@@ -24,7 +24,7 @@ import (
 func selfApproval(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.self-approval", Title: "Nobody approves what they asked for or pushed themselves", Version: 2, Every: seldom,
-		Try: calling(c, "attempt.self-approval", (*caller).selfApproval),
+		Shares: onStage, Try: calling(c, "attempt.self-approval", (*caller).selfApproval),
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 func stranger(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.stranger", Title: "Who has no role in a team cannot even find what it has", Version: 1, Every: seldom,
-		Try: calling(c, "attempt.stranger", (*caller).stranger),
+		Shares: onStage, Try: calling(c, "attempt.stranger", (*caller).stranger),
 	}
 }
 

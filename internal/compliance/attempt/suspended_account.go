@@ -12,7 +12,7 @@ import (
 func suspendedAccount(c Config) *compliance.Check {
 	return &compliance.Check{
 		ID: "attempt.suspended-account", Title: "A suspended account gets nowhere", Version: 1, Every: seldom,
-		Try: calling(c, "attempt.suspended-account", (*caller).suspendedAccount),
+		Shares: onStage, Try: calling(c, "attempt.suspended-account", (*caller).suspendedAccount),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func ledgerWhole(m Means) *compliance.Check {
 	return &compliance.Check{
 		ID: "state.ledger-whole", Title: "Tree and state follow from the entries", Version: 1,
-		Every: 24 * time.Hour,
+		Every: 24 * time.Hour, Within: long,
 		Try: func(ctx context.Context) ([]compliance.Result, error) {
 			err := m.Store.Verify(ctx, nil)
 			var damage *store.Damage

@@ -23,8 +23,10 @@ type Means struct {
 	Now         func() time.Time
 }
 
-// All lists the checks, one a file. Those that read the whole ledger come last:
-// nobody else shall wait for them when the program starts.
+// long is how long a check may take that reads the whole ledger.
+const long = time.Hour
+
+// All lists the checks, one a file.
 func All(m Means) []*compliance.Check {
 	return []*compliance.Check{checkpointFresh(m), witnessed(m), timestamped(m), failedLogins(m), retention(m), ledgerWhole(m)}
 }

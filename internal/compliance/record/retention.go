@@ -19,7 +19,7 @@ const maxNamed = 20
 func retention(m Means) *compliance.Check {
 	return &compliance.Check{
 		ID: "state.retention", Title: "No body of an entry is gone before six years", Version: 1,
-		Every: 24 * time.Hour,
+		Every: 24 * time.Hour, Within: long,
 		Try: func(ctx context.Context) ([]compliance.Result, error) {
 			since := m.Now().AddDate(-keptYears, 0, 0)
 			gone, err := bodiless(ctx, m.Store, since)
