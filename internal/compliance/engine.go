@@ -40,8 +40,8 @@ var DefaultDue = map[string]time.Duration{
 type Engine struct {
 	cfg    Config
 	checks []*running
-	seen   int64 // entries that were looked at
-	beat   time.Time
+	seen   int64           // entries that were looked at
+	beat   time.Time       // when the next one is due
 	asked  chan chan error // by Tell
 	ended  chan outcome    // of what ran beside
 }
@@ -55,10 +55,16 @@ type running struct {
 	next     time.Time
 	last     time.Time
 	span     document.Run // runs on time that no beat tells of yet
+	fresh    bool         // no beat tells yet that it runs, since the program started or since it was late
 }
 
 // beatEvery is how often it is recorded that checks ran.
 const beatEvery = time.Hour
+
+// soon is how long after the first run of a check, at a start or after a gap, it is
+// recorded that it runs: until then it may be unknown. Meanwhile others come to the
+// same point, as all of them do at a start.
+const soon = 2 * time.Second
 
 // New returns an engine.
 func New(cfg Config) *Engine {
@@ -67,7 +73,7 @@ func New(cfg Config) *Engine {
 	}
 	e := &Engine{cfg: cfg, asked: make(chan chan error), ended: make(chan outcome, atOnce)}
 	for _, c := range cfg.Programme.Checks {
-		r := &running{Check: c}
+		r := &running{Check: c, fresh: true}
 		for _, x := range cfg.Programme.naming(c) {
 			r.controls = append(r.controls, x.ID)
 			r.severity = worse(r.severity, x.Severity)
@@ -209,7 +215,7 @@ func (e *Engine) report(ctx context.Context, err error) {
 
 // next is when something is due that can begin then.
 func (e *Engine) next() time.Time {
-	at := e.beat.Add(beatEvery)
+	at := e.beat
 	for _, r := range e.checks {
 		if r.next.Before(at) && e.free(r) {
 			at = r.next
@@ -265,7 +271,7 @@ func (e *Engine) claim(r *running) *running {
 // keep does what has to be done at certain times, whatever the checks say.
 func (e *Engine) keep(ctx context.Context) error {
 	failed := e.dates(ctx)
-	if e.cfg.Now().Sub(e.beat) >= beatEvery {
+	if !e.cfg.Now().Before(e.beat) {
 		failed = errors.Join(failed, e.flush(ctx))
 	}
 	return failed
@@ -407,7 +413,7 @@ func (r *running) ran(began, ended time.Time) (before []document.Run) {
 		if r.span.Count > 0 {
 			before = append(before, r.span)
 		}
-		r.span = document.Run{Check: r.ID, From: began}
+		r.span, r.fresh = document.Run{Check: r.ID, From: began}, true
 	}
 	r.last, r.span.To = ended, ended
 	r.span.Count++
@@ -422,13 +428,13 @@ func (e *Engine) flush(ctx context.Context) error {
 			runs = append(runs, r.span)
 		}
 	}
-	e.beat = e.cfg.Now()
+	e.beat = e.cfg.Now().Add(beatEvery)
 	if err := e.tell(ctx, runs); err != nil {
 		return err
 	}
 	for _, r := range e.checks {
 		if r.span.Count > 0 { // the next span continues this one
-			r.span.From, r.span.Count = r.span.To, 0
+			r.span.From, r.span.Count, r.fresh = r.span.To, 0, false
 		}
 	}
 	return nil

@@ -71,7 +71,11 @@ func (e *Engine) collect(ctx context.Context) (failed error) {
 // end records one run beside.
 func (e *Engine) end(ctx context.Context, o outcome) error {
 	o.beside = false
-	return e.record(ctx, o)
+	err := e.record(ctx, o)
+	if err == nil && o.fresh {
+		e.beat = earlier(e.beat, e.cfg.Now().Add(soon))
+	}
+	return err
 }
 
 // drain waits for what runs beside. What it would say is lost: nobody knows
