@@ -120,6 +120,7 @@ type Controls struct {
 	Framework string
 	Scope     string // a space or a team
 	From, To  string // RFC 3339; with From the answers have a Share
+	Destroyed bool   // the scope is a space that was destroyed; it needs From
 }
 
 func (x Controls) query() string {
@@ -128,6 +129,9 @@ func (x Controls) query() string {
 		if value != "" {
 			v.Set(name, value)
 		}
+	}
+	if x.Destroyed {
+		v.Set("destroyed", "true")
 	}
 	if len(v) == 0 {
 		return ""

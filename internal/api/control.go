@@ -7,18 +7,51 @@ import (
 
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/internal/past"
 	"github.com/strongroom/strongroom/internal/query"
 	"github.com/strongroom/strongroom/internal/view"
 )
 
 // programme is what controls there are, and the scopes whose evidence the caller
-// reads, of which ?scope= picks one.
+// reads, of which ?scope= picks one; with ?destroyed=true that is a space that
+// there is no more.
 func (c *call) programme() (*compliance.Programme, compliance.Sight, error) {
 	if c.cfg.Programme == nil {
 		return nil, nil, missing("Compliance")
 	}
-	sees, err := show(c, func(q *query.Reader) (map[string]bool, error) { return q.Evidence(c.r.URL.Query().Get("scope")) })
+	values := c.r.URL.Query()
+	scope := values.Get("scope")
+	switch values.Get("destroyed") {
+	case "true":
+		sees, err := c.destroyed(scope, values.Get("from"))
+		return c.cfg.Programme, sees, err
+	case "", "false":
+	default:
+		return nil, nil, fault.New(fault.Invalid, "destroyed is true or false.")
+	}
+	sees, err := show(c, func(q *query.Reader) (map[string]bool, error) { return q.Evidence(scope) })
 	return c.cfg.Programme, sees, err
+}
+
+// destroyed finds a space that there is no more among those that teams had whose
+// evidence the caller reads. Only its past can be told.
+func (c *call) destroyed(space, from string) (compliance.Sight, error) {
+	if space == "" || from == "" {
+		return nil, fault.New(fault.Invalid, "destroyed needs scope, the space, and from: only the past of a space can be told that there is no more.")
+	}
+	reads, err := show(c, func(q *query.Reader) (map[string]bool, error) { return q.Evidence("") })
+	if err != nil {
+		return nil, err
+	}
+	sight, err := past.NewSight(c.ctx, c.cfg.Store, reads)
+	if err != nil {
+		return nil, err
+	}
+	id := sight.Last(space)
+	if id == "" {
+		return nil, fault.New(fault.NotFound, "Couldn't find a space %.80q that was destroyed.", space)
+	}
+	return compliance.Sight{id: true}, nil
 }
 
 // standings tells how the controls stand now, those of ?framework= if it is given.

@@ -37,6 +37,16 @@ func about(c *cobra.Command, x *client.Controls, period string) {
 	c.Flags().StringVar(&x.Scope, "scope", "", "a space or a team (default all that you read evidence of)")
 	c.Flags().StringVar(&x.From, "from", "", "the period's begin, RFC 3339"+period)
 	c.Flags().StringVar(&x.To, "to", "", "the period's end, RFC 3339 (default now)")
+	c.Flags().BoolVar(&x.Destroyed, "destroyed", false, "the scope is a space that was destroyed; needs --scope and --from")
+}
+
+// gone holds what is asked about against what can be told of a space that there is
+// no more.
+func gone(x client.Controls) error {
+	if x.Destroyed && (x.Scope == "" || x.From == "") {
+		return usage("--destroyed needs --scope, the space, and --from: only its past can be told")
+	}
+	return nil
 }
 
 func newControls(s streams) *cobra.Command {
@@ -49,14 +59,19 @@ whose evidence you may read. A control that the platform does not prove yet says
 so and never passes; "by report" is one that a person judges from the pack's
 reports. A check that did not run on time is unknown.
 
-With --from, also the share of that time in which each control passed.`,
+With --from, also the share of that time in which each control passed. Of a space
+that was destroyed (--destroyed) there is only that: now nothing applies to it.`,
 		Example: `  strongroom controls
+  strongroom controls --scope old-clinic --destroyed --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z
   strongroom controls --framework hipaa-security --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z`,
 		Args: exactly(),
 	}
 	c.Flags().StringVar(&x.Framework, "framework", "", "only those that answer to a framework, such as hipaa-security")
 	about(c, &x, "")
 	return talk(s, c, func(ctx context.Context, r *remote, _ []string) error {
+		if err := gone(x); err != nil {
+			return err
+		}
 		list, err := r.Controls(ctx, x)
 		if err != nil {
 			return err
@@ -211,13 +226,17 @@ func newControlsHistory(s streams) *cobra.Command {
 		Long: `Computes from the ledger when the control passed and when it did not: each gap
 with its begin, its end, its cause and who mended it. The same period gives the
 same answer whenever it is asked for. The newest minutes are left out until it is
-on record that the checks ran.`,
+on record that the checks ran. A space that was destroyed is asked about with
+--destroyed.`,
 		Example: `  strongroom controls:history network.trusted-sources
   strongroom controls:history network.trusted-sources --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z`,
 		Args: exactly("ID"),
 	}
 	about(c, &x, " (default 90 days ago)")
 	return talk(s, c, func(ctx context.Context, r *remote, args []string) error {
+		if err := gone(x); err != nil {
+			return err
+		}
 		h, err := r.ControlHistory(ctx, args[0], x)
 		if err != nil {
 			return err

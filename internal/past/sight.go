@@ -14,27 +14,35 @@ import (
 // Sight are the scopes whose past somebody is told.
 type Sight struct {
 	open map[string]bool
-	gone map[string]*document.Space // that there are no more
+	gone map[string]ended // that there are no more
+}
+
+// ended is a space as it last was.
+type ended struct {
+	*document.Space
+	seq int64 // of the entry that took it away
 }
 
 // NewSight adds to the scopes whose evidence the caller reads now the spaces that
 // their teams once had: who answers for a team's evidence answers for what the
 // team has destroyed.
 func NewSight(ctx context.Context, st store.Store, reads map[string]bool) (Sight, error) {
-	s := Sight{open: maps.Clone(reads), gone: map[string]*document.Space{}}
+	s := Sight{open: maps.Clone(reads), gone: map[string]ended{}}
 	gone, err := destroyed(ctx, st)
 	if err != nil {
 		return s, err
 	}
 	for _, c := range gone {
+		last := ended{seq: c.Seq}
 		err := st.At(ctx, c.Seq, func(v store.View) (err error) {
-			s.gone[c.ID], err = store.Get[*document.Space](v, c.ID)
+			last.Space, err = store.Get[*document.Space](v, c.ID)
 			return err
 		})
 		if err != nil {
 			return s, err
 		}
-		s.open[c.ID] = s.open[s.gone[c.ID].Team]
+		s.gone[c.ID] = last
+		s.open[c.ID] = s.open[last.Team]
 	}
 	return s, nil
 }
@@ -73,6 +81,18 @@ func (s Sight) Only(identity string) (Sight, bool) {
 	return one, len(one.open) > 0
 }
 
+// Last is the id of the space that there is no more and that had this name or id,
+// "" if the sight includes none; of several of a name, the one that ended last.
+func (s Sight) Last(identity string) (id string) {
+	one, _ := s.Only(identity)
+	for x := range one.open {
+		if id == "" || s.gone[x].seq > s.gone[id].seq {
+			id = x
+		}
+	}
+	return id
+}
+
 // sees tells whether the caller is told of a document.
 func (s Sight) sees(d document.Doc) bool { return d != nil && s.open[d.Within()] }
 
@@ -92,7 +112,7 @@ func (h *Hidden) Unwrap() error { return h.fault }
 
 func (s Sight) hidden(d document.Doc) error {
 	h := &Hidden{Kind: d.Kind(), ID: d.Ident(), Scope: d.Within(), fault: nothing(d.Kind())}
-	if space := s.gone[h.Scope]; space != nil {
+	if space, gone := s.gone[h.Scope]; gone {
 		h.Team = space.Team
 	}
 	return h
