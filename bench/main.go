@@ -41,6 +41,7 @@ var figures = []figure{
 	{"pack", "evidence packs of ten thousand to a million entries: export and verification", packFigure},
 	{"memory", "idle memory of the platform's own processes", memoryFigure},
 	{"keystroke", "a key to a container and its echo, recorded and not", keystrokeFigure},
+	{"checks", "surveys of the host and attempts from space to space, in ten spaces", checksFigure},
 	{"deploy", "release of a built image to its first byte", deployFigure},
 }
 

@@ -52,6 +52,20 @@ const shims = "shims, one a container"
 // memory is the PSS of each part, in MB.
 func (s *site) memory() (map[string]float64, error) {
 	out := map[string]float64{}
+	all, err := s.processes()
+	for pid, name := range all {
+		mb, err := pss(filepath.Join("/proc", pid))
+		if err != nil {
+			return nil, err
+		}
+		out[name] += mb
+	}
+	return out, err
+}
+
+// processes of the installation outside of containers, by pid: which part each is.
+func (s *site) processes() (map[string]string, error) {
+	out := map[string]string{}
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return nil, err
@@ -61,15 +75,9 @@ func (s *site) memory() (map[string]float64, error) {
 		if err != nil {
 			continue // it ended
 		}
-		name := s.part(strings.Split(string(raw), "\x00"))
-		if name == "" {
-			continue
+		if name := s.part(strings.Split(string(raw), "\x00")); name != "" {
+			out[filepath.Base(filepath.Dir(path))] = name
 		}
-		mb, err := pss(filepath.Dir(path))
-		if err != nil {
-			return nil, err
-		}
-		out[name] += mb
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no process of the installation %s was found", siteName)

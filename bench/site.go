@@ -84,7 +84,8 @@ func (b *bench) script(ctx context.Context, what string) error {
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, "scripts/demo", what)
-	cmd.Env = append(os.Environ(), "DEMO_NAME="+siteName, fmt.Sprintf("DEMO_PORT=%d", sitePort), fmt.Sprintf("DEMO_BASTION=%d", siteBastion))
+	cmd.Env = append(os.Environ(), "DEMO_NAME="+siteName, fmt.Sprintf("DEMO_PORT=%d", sitePort), fmt.Sprintf("DEMO_BASTION=%d", siteBastion),
+		"DEMO_SCRATCH_MB=1024") // of disk for each container: figures start many at once
 	cmd.Stdout, cmd.Stderr = log, log
 	// An interrupt of the bench is not one of the script: clean comes after it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
