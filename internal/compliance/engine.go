@@ -125,7 +125,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.report(ctx, e.end(ctx, o))
 		case done := <-e.asked:
 			pause.Stop()
-			done <- e.flush(ctx)
+			done <- errors.Join(e.collect(ctx), e.flush(ctx))
 		case <-pause.C:
 		}
 	}
@@ -133,7 +133,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Tell puts on record how far the checks ran, before the hour is over: what is
 // asked about the last minutes can be answered then. It waits for Run until ctx
-// ends.
+// ends, not for checks that run meanwhile: one of them may hang.
 func (e *Engine) Tell(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {

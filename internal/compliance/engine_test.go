@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/command/checks"
@@ -300,46 +302,32 @@ func TestOwner(t *testing.T) {
 
 // TestRun: a change that the check reads makes it run at once.
 func TestRun(t *testing.T) {
-	l := newLab(t)
-	ctx, stop := context.WithCancel(t.Context())
-	ran := make(chan struct{}, 100)
-	e := compliance.New(compliance.Config{
-		Store: l.Store, Kernel: l.Kernel, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Programme: join(t, &compliance.Catalogue{Controls: []*compliance.Control{{ID: "a", Proof: compliance.Proof{Checks: []string{"door"}}}}},
-			&compliance.Check{ID: "door", Every: time.Hour, Reads: []string{"policy."}, Try: func(context.Context) ([]compliance.Result, error) {
-				ran <- struct{}{}
-				return nil, nil
-			}}),
-	})
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	wait := func(what string) {
-		t.Helper()
-		select {
-		case <-ran:
-		case <-time.After(30 * time.Second):
-			t.Fatalf("it did not run %s", what)
+	synctest.Test(t, func(t *testing.T) {
+		var ran atomic.Int64
+		w := commandtest.New(t, time.Time{})
+		e, stop := runs(t, w, &compliance.Check{ID: "door", Every: time.Hour, Reads: []string{"policy."}, Try: func(context.Context) ([]compliance.Result, error) {
+			ran.Add(1)
+			return nil, nil
+		}})
+		time.Sleep(time.Minute)
+		if ran.Load() != 1 {
+			t.Errorf("at the start it ran %d times", ran.Load())
 		}
-	}
-	wait("at the start")
-	l.Set(time.Time{})
-	l.Token("more", "dev") // which it does not read
-	l.Do(&teams.UpdatePolicy{Team: "care", ApproveConfig: new(true)}, l.As("owner"))
-	changed := time.Now()
-	wait("after a change that it reads")
-	if len(ran) != 0 {
-		t.Error("it ran for nothing")
-	}
-	if err := e.Tell(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if beat := commandtest.Find[*document.Beat](l.World, "all", ""); len(beat) != 1 || len(beat[0].Runs) != 1 || beat[0].Runs[0].To.Before(changed) {
-		t.Errorf("told: %+v", beat)
-	}
-	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+		w.Token("more", "dev") // which it does not read
+		w.Do(&teams.UpdatePolicy{Team: "care", ApproveConfig: new(true)}, w.As("owner"))
+		changed := time.Now()
+		time.Sleep(time.Minute)
+		if ran.Load() != 2 {
+			t.Errorf("after one change that it reads it ran %d times", ran.Load())
+		}
+		if err := e.Tell(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if beat := commandtest.Find[*document.Beat](w, "all", ""); len(beat) != 1 || len(beat[0].Runs) != 1 || beat[0].Runs[0].To.Before(changed) {
+			t.Errorf("told: %+v", beat)
+		}
+		stop()
+	})
 }
 
 // TestRestart: a program that stops and starts again soon leaves no gap, and says

@@ -17,21 +17,20 @@ import (
 
 // runs starts an engine of these checks in a world whose clock is the bubble's,
 // and gives what stops it and waits until it has ended.
-func runs(t *testing.T, list ...*compliance.Check) (w *commandtest.World, stop func()) {
+func runs(t *testing.T, w *commandtest.World, list ...*compliance.Check) (e *compliance.Engine, stop func()) {
 	t.Helper()
-	w = commandtest.Bare(t, time.Time{})
 	control := &compliance.Control{ID: "a", Severity: "low"}
 	for _, c := range list {
 		control.Proof.Checks = append(control.Proof.Checks, c.ID)
 	}
-	e := compliance.New(compliance.Config{
+	e = compliance.New(compliance.Config{
 		Store: w.Store, Kernel: w.Kernel, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Programme: join(t, &compliance.Catalogue{Controls: []*compliance.Control{control}}, list...),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	return w, func() {
+	return e, func() {
 		t.Helper()
 		cancel()
 		if err := <-done; err != nil {
@@ -49,7 +48,8 @@ func said() []compliance.Result {
 func TestHanging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hangs, inside, quick, state atomic.Int64
-		w, stop := runs(t,
+		w := commandtest.Bare(t, time.Time{})
+		_, stop := runs(t, w,
 			&compliance.Check{ID: "hangs", Version: 1, Every: time.Minute, Reads: []string{"check."}, Try: func(ctx context.Context) ([]compliance.Result, error) {
 				if inside.Add(1) != 1 {
 					t.Error("it runs twice at once")
@@ -125,7 +125,7 @@ func TestAtOnce(t *testing.T) {
 			}
 			list = append(list, c)
 		}
-		_, stop := runs(t, list...)
+		_, stop := runs(t, commandtest.Bare(t, time.Time{}), list...)
 		time.Sleep(time.Second)
 		if inside.Load() != 8 {
 			t.Errorf("%d run at once", inside.Load())

@@ -249,12 +249,11 @@ func (p *parts) serve(ctx context.Context) error {
 	})
 }
 
-// run starts the kernel first and stops it last: whatever ends records its end.
+// run starts the kernel first and stops it last: whatever ends records its end,
+// and the last checkpoint covers what it recorded.
 func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Config, l net.Listener, edges ...func(context.Context) error) error {
-	kernelCtx, stopKernel := context.WithCancel(context.WithoutCancel(ctx))
-	kernel := new(errgroup.Group)
-	kernel.Go(func() error { return p.kernel.Run(kernelCtx) })
-	kernel.Go(func() error { return p.checkpoints.Run(kernelCtx) })
+	stopKernel := last(ctx, p.kernel.Run)
+	stopCheckpoints := last(ctx, p.checkpoints.Run)
 	err := errors.Join(p.recordStart(ctx), p.desk.Recover(ctx))
 	if err == nil {
 		g, gctx := errgroup.WithContext(ctx)
@@ -274,8 +273,18 @@ func (p *parts) run(ctx context.Context, handler http.Handler, tlsConfig *tls.Co
 		p.log.Info("serving", "api", p.cfg.apiURL(), "fingerprint", ledger.Fingerprint(p.installation.LogKey))
 		err = g.Wait()
 	}
-	stopKernel()
-	return errors.Join(err, kernel.Wait())
+	return errors.Join(err, stopKernel(), stopCheckpoints())
+}
+
+// last starts what outlives ctx, and gives what stops it and waits for its end.
+func last(ctx context.Context, serve func(context.Context) error) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
 }
 
 // answer tells a supervisor who this is.
