@@ -11,15 +11,13 @@
 package probe
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -95,13 +93,7 @@ func (p *Prober) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var failed []error // one space that cannot be tried does not keep others from it
-	for _, s := range list {
-		if err := p.attack(ctx, s); err != nil {
-			failed = append(failed, fmt.Errorf("attempts at space %s: %w", s.Name, err))
-		}
-	}
-	return errors.Join(failed...)
+	return p.attack(ctx, list...)
 }
 
 func (p *Prober) spaces(ctx context.Context) (list []*document.Space, err error) {
@@ -137,7 +129,8 @@ func (t Target) At() string { return fmt.Sprintf("%s, TCP port %d", t.Name, t.Po
 // target is one that is up.
 type target struct {
 	Target
-	address string
+	space   *document.Space
+	address netip.AddrPort
 }
 
 // Attack tries to reach everything that listens in a space from every other
@@ -175,57 +168,67 @@ func (p *Prober) ask(space string) error {
 	return nil
 }
 
-func (p *Prober) attack(ctx context.Context, space *document.Space) error {
+// attack tries the spaces from every other one, with one container in each for all
+// of them. Where it cannot try from one, the others still do.
+func (p *Prober) attack(ctx context.Context, attacked ...*document.Space) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	targets, image, err := p.targets(ctx, space.ID)
+	targets, image, err := p.targets(ctx, attacked)
 	if err != nil || len(targets) == 0 {
 		return err
 	}
-	from, err := p.origins(ctx, space)
+	from, err := p.origins(ctx)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	found := map[attempt]result{}
 	for _, o := range from {
-		answers, err := p.try(ctx, o.space, image, targets)
-		if err != nil {
-			return fmt.Errorf("attempts from %s: %w", o.name, err)
+		others := slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return t.space.ID == o.id })
+		if len(others) == 0 || ctx.Err() != nil {
+			continue
 		}
-		add(found, o.told, targets, answers)
-		p.alarm(o, targets, answers)
+		open, err := Try(ctx, p.cfg.Driver, o.id, image, addresses(others))
+		if err != nil {
+			failed = append(failed, fmt.Errorf("attempts from %s: %w", o.name, err))
+			continue
+		}
+		add(found, o, others, open)
+		p.alarm(o, others, open)
 	}
-	return p.record(ctx, space.ID, found)
+	return errors.Join(append(failed, p.record(ctx, found))...)
 }
 
 // origin is a space that attempts come from.
-type origin struct {
-	space, name string
-	// told is what those who may read the attacked space's ledger are told of
-	// it: what other teams call their spaces is not for them.
-	told string
+type origin struct{ id, name, team string }
+
+// told is what those who may read the attacked space's ledger are told of it: what
+// other teams call their spaces is not for them.
+func (o origin) told(attacked *document.Space) string {
+	switch o.team {
+	case "":
+		return "a container of the platform's builds"
+	case attacked.Team:
+		return "a dyno in space " + o.name
+	default:
+		return "a dyno in another team's space"
+	}
 }
 
-// origins are all spaces but the attacked one, and that of builds.
-func (p *Prober) origins(ctx context.Context, attacked *document.Space) (out []origin, err error) {
+// origins are all spaces, and that of builds, which is no team's.
+func (p *Prober) origins(ctx context.Context) (out []origin, err error) {
 	all, err := p.spaces(ctx)
 	for _, s := range all {
-		switch {
-		case s.ID == attacked.ID:
-		case s.Team == attacked.Team:
-			out = append(out, origin{s.ID, s.Name, "a dyno in space " + s.Name})
-		default:
-			out = append(out, origin{s.ID, s.Name, "a dyno in another team's space"})
-		}
+		out = append(out, origin{s.ID, s.Name, s.Team})
 	}
 	if p.cfg.Builds != "" {
-		out = append(out, origin{p.cfg.Builds, "builds", "a container of the platform's builds"})
+		out = append(out, origin{id: p.cfg.Builds, name: "builds"})
 	}
 	return out, err
 }
 
 // attempt is what has a result of its own on record.
-type attempt struct{ from, name, target string }
+type attempt struct{ space, from, name, target string }
 
 type result struct {
 	open  bool // at least once
@@ -234,29 +237,37 @@ type result struct {
 
 // add counts one space's answers. Several dynos of a kind, and several spaces
 // of others, are one attempt: it is refused if each of them was.
-func add(found map[attempt]result, from string, targets []target, answers []string) {
+func add(found map[attempt]result, from origin, targets []target, open []bool) {
 	for i, t := range targets {
-		a := attempt{from, t.Attempt(), t.At()}
+		a := attempt{t.space.ID, from.told(t.space), t.Attempt(), t.At()}
 		r := found[a]
-		found[a] = result{r.open || answers[i] == "open", r.count + 1}
+		found[a] = result{r.open || open[i], r.count + 1}
 	}
 }
 
+func addresses(targets []target) (out []netip.AddrPort) {
+	for _, t := range targets {
+		out = append(out, t.address)
+	}
+	return out
+}
+
 // alarm tells the operator what the record does not: which space it was.
-func (p *Prober) alarm(from origin, targets []target, answers []string) {
+func (p *Prober) alarm(from origin, targets []target, open []bool) {
 	for i, t := range targets {
-		if answers[i] == "open" {
+		if open[i] {
 			p.cfg.Log.Error("ISOLATION FAILED: a space was reached from another", "from", from.name, "target", t.Name, "port", t.Port)
 		}
 	}
 }
 
-func (p *Prober) targets(ctx context.Context, space string) (list []target, image string, err error) {
+// targets are what is up of what has to listen in the spaces.
+func (p *Prober) targets(ctx context.Context, attacked []*document.Space) (list []target, image string, err error) {
 	o, err := p.cfg.Driver.Observe(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	var listens []Target
+	listens := map[string]target{} // by the formation
 	if err := p.cfg.Store.Read(ctx, func(v store.View) error {
 		images, err := store.Find[*document.Image](v, "name", "base")
 		if err != nil {
@@ -266,16 +277,30 @@ func (p *Prober) targets(ctx context.Context, space string) (list []target, imag
 			return fault.New(fault.Unavailable, "The base image is not there yet.")
 		}
 		image = images[0].Digest
-		listens, err = Listening(v, space)
-		return err
+		for _, s := range attacked {
+			here, err := Listening(v, s.ID)
+			if err != nil {
+				return err
+			}
+			for _, t := range here {
+				listens[t.Formation] = target{Target: t, space: s}
+			}
+		}
+		return nil
 	}); err != nil {
 		return nil, "", err
 	}
 	for _, i := range o.Instances {
-		n := slices.IndexFunc(listens, func(t Target) bool { return t.Formation == i.Formation })
-		if n >= 0 && i.State == driver.Up && i.Address != "" {
-			list = append(list, target{listens[n], i.Address})
+		t, ok := listens[i.Formation]
+		if !ok || i.State != driver.Up || i.Address == "" {
+			continue
 		}
+		a, err := netip.ParseAddr(i.Address)
+		if err != nil {
+			return nil, "", fmt.Errorf("instance %s: %w", i.ID, err)
+		}
+		t.address = netip.AddrPortFrom(a, uint16(t.Port))
+		list = append(list, t)
 	}
 	return list, image, nil
 }
@@ -306,68 +331,14 @@ func Listening(v store.View, space string) (out []Target, err error) {
 	return out, err
 }
 
-// reachable is what a process in any space may reach: its own resolver.
-var reachable = target{Target{Name: "resolver", Port: 53}, "169.254.1.1"}
-
-// script tries each "address port" on its input and says open or closed.
-const script = `while read -r address port; do
-  if timeout 2 bash -c "exec 3<>/dev/tcp/$address/$port" 2>/dev/null; then echo open; else echo closed; fi
-done`
-
-// try runs the attempts as one process in a space.
-func (p *Prober) try(ctx context.Context, from, image string, targets []target) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute+2*time.Second*time.Duration(len(targets)))
-	defer cancel()
-	session, err := p.cfg.Driver.StartTask(ctx, driver.Task{
-		ID: document.NewID(), Space: from, Name: "probe.1", Attach: true, Timeout: 5 * time.Minute,
-		Labels: driver.Labels{Source: "heroku", Type: "probe"},
-		Process: driver.Process{
-			Image: image, Args: []string{"/bin/bash", "-c", script}, UID: 1000, Dir: "/tmp", ReadOnly: true,
-			Env:    []driver.EnvVar{{Name: "PATH", Value: "/usr/local/bin:/usr/bin:/bin"}},
-			Limits: driver.Limits{MemoryBytes: 64 << 20, CPUMillis: 200, PIDs: 32},
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer session.Close()
-	var in bytes.Buffer
-	for _, t := range append([]target{reachable}, targets...) {
-		fmt.Fprintf(&in, "%s %d\n", t.address, t.Port)
-	}
-	if _, err := io.Copy(session, &in); err != nil {
-		return nil, err
-	}
-	if err := session.CloseWrite(); err != nil {
-		return nil, err
-	}
-	results, err := readResults(session)
-	if err != nil {
-		return nil, err
-	}
-	if len(results) != len(targets)+1 || results[0] != "open" {
-		return nil, fault.New(fault.Unavailable, "the attempts proved nothing: the process could not even reach its own resolver (%v)", results)
-	}
-	return results[1:], nil
-}
-
-func readResults(r io.Reader) ([]string, error) {
-	var out []string
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		out = append(out, strings.TrimSpace(lines.Text()))
-	}
-	return out, lines.Err()
-}
-
-func (p *Prober) record(ctx context.Context, space string, found map[attempt]result) error {
+func (p *Prober) record(ctx context.Context, found map[attempt]result) error {
 	by := control.System("probe", ledger.ViaProbe)
 	for _, a := range slices.SortedFunc(maps.Keys(found), func(a, b attempt) int {
-		return cmp.Or(strings.Compare(a.from, b.from), strings.Compare(a.target, b.target))
+		return cmp.Or(strings.Compare(a.space, b.space), strings.Compare(a.from, b.from), strings.Compare(a.target, b.target))
 	}) {
 		r := found[a]
 		cmd := &spaces.RecordAttempt{
-			Scope: space, Name: a.name, From: a.from, Target: a.target, Refused: !r.open, Count: r.count, Result: "no connection within 2 s",
+			Scope: a.space, Name: a.name, From: a.from, Target: a.target, Refused: !r.open, Count: r.count, Result: "no connection within 2 s",
 		}
 		if r.open {
 			cmd.Result = "the connection was made"

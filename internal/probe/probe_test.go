@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/strongroom/strongroom/internal/command/addons"
+	"github.com/strongroom/strongroom/internal/command/apps"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
 	"github.com/strongroom/strongroom/internal/command/installation"
 	"github.com/strongroom/strongroom/internal/command/spaces"
@@ -33,12 +36,17 @@ type engine struct {
 	started []string // spaces of the tasks
 	hole    string   // a space whose attempts succeed
 	mute    bool     // tasks cannot even reach their resolver
+	broken  string   // a space in which none can be started
 }
 
 func (e *engine) StartTask(ctx context.Context, t driver.Task) (driver.Session, error) {
 	e.mu.Lock()
 	e.started = append(e.started, t.Space)
+	broken := e.broken == t.Space
 	e.mu.Unlock()
+	if broken {
+		return nil, fault.New(fault.Unavailable, "no container can be started")
+	}
 	t.Process.Env = append(t.Process.Env, driver.EnvVar{Name: "SPACE", Value: t.Space})
 	return e.Driver.StartTask(ctx, t)
 }
@@ -54,16 +62,17 @@ func (e *engine) program(ctx context.Context, sys script.System, args []string) 
 	}
 	lines := bufio.NewScanner(sys.Stdin())
 	for lines.Scan() {
-		open := lines.Text() == "169.254.1.1 53"
+		number, address, _ := strings.Cut(lines.Text(), " ")
+		open := address == "169.254.1.1 53"
 		e.mu.Lock()
 		open = !e.mute && (open || e.hole == sys.Env("SPACE"))
 		e.mu.Unlock()
 		// The real thing, besides: the memory engine keeps spaces apart too.
-		if c, err := sys.Dial(ctx, strings.ReplaceAll(lines.Text(), " ", ":")); err == nil {
+		if c, err := sys.Dial(ctx, strings.ReplaceAll(address, " ", ":")); err == nil {
 			c.Close()
 			open = true
 		}
-		fmt.Fprintln(sys.Stdout(), map[bool]string{true: "open", false: "closed"}[open])
+		fmt.Fprintln(sys.Stdout(), number, map[bool]string{true: "open", false: "closed"}[open])
 	}
 	return 0
 }
@@ -92,36 +101,40 @@ func lab(t *testing.T) (*commandtest.World, *engine, *probe.Prober) {
 			t.Fatal(err)
 		}
 	}
-	f := driver.Formation{Space: w.IDs["space:ward"], Name: "web.clinic.app", Revision: "1", Quantity: 2, Labels: driver.Labels{Source: "app", Type: "web"}, Process: driver.Process{
-		Image: digest, Args: []string{"/app", "web"}, Port: 5000, UID: 1000,
-	}}
 	for _, x := range commandtest.Find[*document.Formation](w, "app", w.IDs["app:clinic"]) {
 		if x.Type == "web" {
-			f.ID = x.ID
-		}
-	}
-	if err := e.ApplyFormation(ctx, f); err != nil {
-		t.Fatal(err)
-	}
-	for up := 0; up < 2; time.Sleep(time.Millisecond) {
-		o, err := e.Observe(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		up = 0
-		for _, i := range o.Instances {
-			if i.State == driver.Up {
-				up++
-			}
+			e.up(t, driver.Formation{ID: x.ID, Space: w.IDs["space:ward"], Name: "web.clinic.app", Quantity: 2}, digest)
 		}
 	}
 	p := probe.New(probe.Config{Store: w.Store, Kernel: w.Kernel, Driver: e, Builds: w.IDs["space:builds"], Log: slog.New(slog.DiscardHandler), Now: w.Now})
 	return w, e, p
 }
 
-// recorded are the attempts on record, each as a sentence.
-func recorded(w *commandtest.World) (out []string) {
-	for _, a := range commandtest.Find[*document.Attempt](w, "scope", w.IDs["space:ward"]) {
+// up runs a formation and waits for its instances.
+func (e *engine) up(t *testing.T, f driver.Formation, image string) {
+	t.Helper()
+	f.Revision, f.Labels = "1", driver.Labels{Source: "app", Type: "web"}
+	f.Process = driver.Process{Image: image, Args: []string{"/app", "web"}, Port: 5000, UID: 1000}
+	if err := e.ApplyFormation(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	for up := 0; up < f.Quantity; time.Sleep(time.Millisecond) {
+		o, err := e.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		up = 0
+		for _, i := range o.Instances {
+			if i.Formation == f.ID && i.State == driver.Up {
+				up++
+			}
+		}
+	}
+}
+
+// recorded are the attempts on record at a space, each as a sentence.
+func recorded(w *commandtest.World, space string) (out []string) {
+	for _, a := range commandtest.Find[*document.Attempt](w, "scope", w.IDs["space:"+space]) {
 		out = append(out, fmt.Sprintf("%s, from %s, at %s: refused %v, %d times", a.Name, a.From, a.Target, a.Refused, a.Count))
 	}
 	return out
@@ -139,7 +152,7 @@ func TestAttack(t *testing.T) {
 		"reach another space's dyno, from a dyno in another team's space, at clinic web dyno, TCP port 5000: refused true, 2 times",
 		"reach another space's dyno, from a dyno in space annex, at clinic web dyno, TCP port 5000: refused true, 2 times",
 	}
-	if diff := cmp.Diff(want, recorded(w)); diff != "" {
+	if diff := cmp.Diff(want, recorded(w, "ward")); diff != "" {
 		t.Errorf("on record (-want +got):\n%s", diff)
 	}
 
@@ -155,8 +168,50 @@ func TestAttack(t *testing.T) {
 		want[i] = strings.Replace(want[i], "2 times", "4 times", 1)
 	}
 	want[2] = strings.Replace(want[2], "refused true", "refused false", 1)
-	if diff := cmp.Diff(want, recorded(w)); diff != "" {
+	if diff := cmp.Diff(want, recorded(w, "ward")); diff != "" {
 		t.Errorf("with a hole (-want +got):\n%s", diff)
+	}
+}
+
+// TestRound: on schedule each space is tried from every other, with one container
+// in each; where none can be started, the others still try.
+func TestRound(t *testing.T) {
+	w, e, _ := lab(t)
+	w.Do(&apps.Create{Name: "desk", Space: "annex"}, w.As("owner"))
+	database := &addons.Create{App: "desk", Plan: "heroku-postgresql:private-0", Name: "ledgers"}
+	w.Do(database, w.As("owner"))
+	w.Do(&addons.Provisioned{ID: database.Addon.ID, Image: "sha256:" + strings.Repeat("0", 64)}, commandtest.Platform)
+	e.up(t, driver.Formation{ID: database.Addon.ID, Space: w.IDs["space:annex"], Name: "ledgers", Quantity: 1}, commandtest.Find[*document.Image](w, "name", "base")[0].Digest)
+	e.broken = w.IDs["space:builds"]
+
+	ctx, stop := context.WithCancel(t.Context())
+	p := probe.New(probe.Config{Store: w.Store, Kernel: w.Kernel, Driver: e, Builds: w.IDs["space:builds"], Log: slog.New(slog.DiscardHandler), Now: w.Now, Every: time.Second})
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	for end := time.Now().Add(time.Minute); len(recorded(w, "annex")) < 2 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for space, want := range map[string][]string{
+		"ward": {
+			"reach another space's dyno, from a dyno in another team's space, at clinic web dyno, TCP port 5000: refused true, 2 times",
+			"reach another space's dyno, from a dyno in space annex, at clinic web dyno, TCP port 5000: refused true, 2 times",
+		},
+		"annex": {
+			"reach another space's database, from a dyno in another team's space, at database ledgers, TCP port 5432: refused true, 1 times",
+			"reach another space's database, from a dyno in space ward, at database ledgers, TCP port 5432: refused true, 1 times",
+		},
+	} {
+		got := recorded(w, space)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("at %s (-want +got):\n%s", space, diff)
+		}
+	}
+	if len(e.started) != 4 {
+		t.Errorf("%d containers were started, want one in each space", len(e.started))
 	}
 }
 
@@ -166,7 +221,7 @@ func TestAttemptsThatProveNothing(t *testing.T) {
 	if err := p.Attack(t.Context(), w.IDs["space:ward"]); fault.Of(err) != fault.Unavailable {
 		t.Errorf("%v, want unavailable", err)
 	}
-	if list := recorded(w); len(list) != 0 {
+	if list := recorded(w, "ward"); len(list) != 0 {
 		t.Errorf("on record: %v", list)
 	}
 }
