@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,11 +132,11 @@ func (s *site) surveys(ctx context.Context, m *meter, rest float64) (share float
 		{driver.AreaFiles, "host.data-files"},
 		{driver.AreaShells, "host.logins"},
 	} {
-		took, err := m.above(rest, func() error { return repeated(5, func() error { _, err := e.Survey(ctx, x.area); return err }) })
+		took, err := m.above(rest, func() error { return repeated(rounds, func() error { _, err := e.Survey(ctx, x.area); return err }) })
 		if err != nil {
 			return 0, fmt.Errorf("survey of %s: %w", x.area, err)
 		}
-		share += took.Seconds() / 5 / p.Check(x.check).Every.Seconds()
+		share += took.Seconds() / rounds / p.Check(x.check).Every.Seconds()
 	}
 	return share, nil
 }
@@ -148,24 +150,45 @@ func repeated(n int, do func() error) error {
 	return nil
 }
 
-// attempts weighs one round of them against every space: what they cost at a space
-// in which apps listen, tried from all others and from builds, as often as if apps
-// listened in each.
+// attempts weighs a round of them: from each space, and from builds, one container
+// that tries three things in each other space.
 func (s *site) attempts(ctx context.Context, m *meter, rest float64) (share float64, err error) {
-	took, err := m.above(rest, func() error {
-		for _, space := range attacked {
-			var made any // what was tried
-			if err := s.call(ctx, "auditor", "POST", "/spaces/"+space+"/attempts", nil, &made); err != nil {
-				return err
-			}
+	var base struct{ Doc struct{ Digest string } }
+	if err := s.call(ctx, "operator", "GET", "/strongroom/state/image/base?at="+time.Now().Add(-time.Second).UTC().Format(time.RFC3339), nil, &base); err != nil {
+		return 0, err
+	}
+	var from struct{ ID string }
+	if err := s.call(ctx, "operator", "GET", "/spaces/bench-0", nil, &from); err != nil {
+		return 0, err
+	}
+	e := s.engine()
+	defer e.Close()
+	o, err := e.Observe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var to []netip.AddrPort
+	for len(o.Instances) > 0 && len(to) < 3*(manySpaces-1) {
+		a, err := netip.ParseAddr(o.Instances[len(to)%len(o.Instances)].Address)
+		if err != nil {
+			return 0, err
 		}
-		return nil
+		to = append(to, netip.AddrPortFrom(a, 5000))
+	}
+	took, err := m.above(rest, func() error {
+		return repeated(rounds, func() error {
+			open, err := probe.Try(ctx, e, from.ID, base.Doc.Digest, to)
+			if slices.Contains(open, true) || len(open) == 0 {
+				return errors.Join(err, fmt.Errorf("attempts were not refused: %v", open))
+			}
+			return err
+		})
 	})
-	return took.Seconds() / float64(len(attacked)) * manySpaces / probe.Every.Seconds(), err
+	return took.Seconds() / rounds * (manySpaces + 1) / probe.Every.Seconds(), err
 }
 
-// attacked are the demo's spaces in which apps listen.
-var attacked = []string{"clinic", "other"}
+// rounds is how often each thing is done while it is weighed.
+const rounds = 5
 
 // meter adds up the processor time of an installation, ended processes too. The
 // containers have a control group; the other processes get one for this, in which
