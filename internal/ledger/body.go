@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/fault"
 )
@@ -117,6 +118,18 @@ type Erased struct {
 	Outcome Outcome `json:"outcome"`
 	Rule    string  `json:"rule"` // the retention rule that ended
 }
+
+// SixYears is the rule by which bodies are erased: six years from when they were
+// written, and from when what they hold was last in force (45 CFR 164.316(b)(2)(i)).
+const SixYears = "six-years"
+
+const keptYears = 6
+
+// KeptUntil is when that retention ends.
+func KeptUntil(inForce time.Time) time.Time { return inForce.AddDate(keptYears, 0, 0) }
+
+// KeptSince is the time since which every body must be there.
+func KeptSince(now time.Time) time.Time { return now.AddDate(-keptYears, 0, 0) }
 
 // Detail is one fact of an action. Names are the code's, values may be a user's.
 type Detail struct {

@@ -96,6 +96,7 @@ type Store interface {
 	// Read runs fn on a consistent view of now.
 	Read(ctx context.Context, fn func(View) error) error
 	// At runs fn on the state after the first size entries. Find is slow there.
+	// What was erased of it is an *Erased; Find gives the rest along with it.
 	At(ctx context.Context, size int64, fn func(View) error) error
 	// SizeAt is the number of entries with a time before t.
 	SizeAt(ctx context.Context, t time.Time) (int64, error)

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
+	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
-
-// keptYears is how long a body must be kept (45 CFR 164.316(b)(2)(i)).
-const keptYears = 6
 
 // maxNamed bounds how many entries a failure names.
 const maxNamed = 20
@@ -21,7 +19,7 @@ func retention(m Means) *compliance.Check {
 		ID: "state.retention", Title: "No body of an entry is gone before six years", Version: 1,
 		Every: 24 * time.Hour, Within: long,
 		Try: func(ctx context.Context) ([]compliance.Result, error) {
-			since := m.Now().AddDate(-keptYears, 0, 0)
+			since := ledger.KeptSince(m.Now())
 			gone, err := bodiless(ctx, m.Store, since)
 			if err != nil {
 				return nil, err
@@ -32,7 +30,7 @@ func retention(m Means) *compliance.Check {
 			var facts []string
 			var seqs []int64
 			for _, e := range gone {
-				facts = append(facts, fmt.Sprintf("Entry %d has no body, which must be kept until %s.", e.Header.Seq, when(e.Header.Time.AddDate(keptYears, 0, 0))))
+				facts = append(facts, fmt.Sprintf("Entry %d has no body, which must be kept until %s.", e.Header.Seq, when(ledger.KeptUntil(e.Header.Time))))
 				seqs = append(seqs, e.Header.Seq)
 			}
 			return whole(compliance.Fail(facts...), seqs...), nil

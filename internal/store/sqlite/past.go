@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
-	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -32,19 +31,24 @@ func (p past) Get(kind document.Kind, id string) (document.Doc, error) {
 	if err != nil || rev == 0 {
 		return nil, err
 	}
-	return p.read(kind, id, seq)
+	return p.read(kind, store.Change{ID: id, Rev: rev, Seq: seq})
 }
 
 // Find implements store.View by reading every document of the kind: secondary
-// keys are kept for now only.
+// keys are kept for now only. Any that was erased may have had the key.
 func (p past) Find(kind document.Kind, key, value string) ([]document.Doc, error) {
 	list, err := p.changed(kind, p.n)
 	if err != nil {
 		return nil, err
 	}
 	var out []document.Doc
+	var lost []store.Lost
 	for _, c := range list {
-		d, err := p.read(kind, c.ID, c.Seq)
+		d, err := p.read(kind, c)
+		if gone := (*store.Erased)(nil); errors.As(err, &gone) {
+			lost = append(lost, gone.Lost...)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -52,28 +56,31 @@ func (p past) Find(kind document.Kind, key, value string) ([]document.Doc, error
 			out = append(out, d)
 		}
 	}
+	if lost != nil {
+		return out, &store.Erased{Lost: lost}
+	}
 	return out, nil
 }
 
 // read takes a document out of the entry that changed it.
-func (r *reading) read(kind document.Kind, id string, seq int64) (document.Doc, error) {
+func (r *reading) read(kind document.Kind, at store.Change) (document.Doc, error) {
 	var raw []byte
-	if err := r.one(`SELECT body FROM entries WHERE seq = ?`, []any{seq}, &raw); err != nil {
-		return nil, fmt.Errorf("read entry %d: %w", seq, err)
+	if err := r.one(`SELECT body FROM entries WHERE seq = ?`, []any{at.Seq}, &raw); err != nil {
+		return nil, fmt.Errorf("read entry %d: %w", at.Seq, err)
 	}
 	if raw == nil {
-		return nil, fault.New(fault.Conflict, "The body of entry %d, which held %s %s, was erased when its retention ended.", seq, kind, id)
+		return nil, &store.Erased{Lost: []store.Lost{{Kind: kind, ID: at.ID, Rev: at.Rev, Seq: at.Seq}}}
 	}
 	changes, err := changesIn(raw)
 	if err != nil {
-		return nil, &store.Damage{Seq: seq, What: "its body cannot be read"}
+		return nil, &store.Damage{Seq: at.Seq, What: "its body cannot be read"}
 	}
 	for _, c := range changes {
-		if string(c.kind) == string(kind) && string(c.id) == id {
+		if string(c.kind) == string(kind) && string(c.id) == at.ID {
 			return decode(kind, c.doc)
 		}
 	}
-	return nil, &store.Damage{Seq: seq, What: fmt.Sprintf("its body does not hold %s %s", kind, id)}
+	return nil, &store.Damage{Seq: at.Seq, What: fmt.Sprintf("its body does not hold %s %s", kind, at.ID)}
 }
 
 // newest is the row of a current document.

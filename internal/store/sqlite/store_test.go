@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -220,30 +221,78 @@ func TestSizeAtAndEntries(t *testing.T) {
 	}
 }
 
+// TestErasure: what a later version replaced can be erased, once and for all;
+// what is now cannot. The past tells which of its documents are lost and gives
+// the others.
 func TestErasure(t *testing.T) {
 	s := create(t)
-	write(t, s, "a")
-	write(t, s, "b")
-	erase := func(seq int64) error {
-		return s.Write(func(b store.Batch) error {
-			_, err := b.Append(epoch.Add(time.Hour), store.Draft{Body: ledger.Body{
-				Action: "body.erase", Outcome: ledger.OK, Actor: ledger.Actor{Kind: ledger.SystemActor},
-				Erased: []ledger.Erased{{Seq: seq, Action: "test.put", Outcome: ledger.OK, Rule: "test"}},
-			}})
-			return err
-		})
-	}
-	if err := erase(1); err == nil {
+	write(t, s, "a", "b", "c")
+	write(t, s, "A", "B")
+	if err := tryErase(s, 3); err == nil {
 		t.Error("a body that holds a current document was erased")
 	}
-	if err := erase(0); err != nil {
-		t.Fatal(err)
+	for range 2 { // the second time nothing is left to do
+		if err := tryErase(s, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if r, err := s.Entry(t.Context(), 0); err != nil || r.Body != nil {
-		t.Errorf("the erased body is %q, %v", r.Body, err)
+	if r, err := s.Entry(t.Context(), 0); err != nil || r.Body != nil || r.Salt != [ledger.SaltSize]byte{} {
+		t.Errorf("the erased body is %q, %x, %v", r.Body, r.Salt, err)
+	}
+	a, b := team(0, ""), team(1, "")
+	lost := []store.Lost{{Kind: document.KindTeam, ID: a.ID, Rev: 1, Seq: 0}}
+	if err := s.At(t.Context(), 3, func(v store.View) error {
+		var gone *store.Erased
+		if _, err := v.Get(document.KindTeam, a.ID); !errors.As(err, &gone) || !slices.Equal(gone.Lost, lost) || fault.Of(err) != fault.Conflict {
+			t.Errorf("the erased one: %v", err)
+		}
+		list, err := v.Find(document.KindTeam, "all", "")
+		if !errors.As(err, &gone) || !slices.Equal(gone.Lost, lost) || len(list) != 2 {
+			t.Errorf("all: %v, %v", list, err)
+		}
+		var told []store.Lost
+		all, err := store.Find[*document.Team](store.Surviving(v, func(l store.Lost) { told = append(told, l) }), "all", "")
+		if err != nil || len(all) != 2 || all[0].ID != b.ID || !slices.Equal(told, lost) {
+			t.Errorf("those that survive: %v, %v, %v", all, told, err)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	if err := s.Verify(t.Context(), nil); err != nil {
 		t.Error(err)
+	}
+	s = reopen(t, s)
+	write(t, s, "A2") // what the writer starts from is whole
+	if err := s.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	alter(t, s, `UPDATE entries SET salt = NULL, body = NULL WHERE seq = 3`)
+	if err := s.Verify(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "entry 3: its body is missing") {
+		t.Errorf("a body that was taken away: %v", err)
+	}
+}
+
+// TestErasureInAnotherScope: only an entry of the same scope says that a body was
+// erased, and only one that was not refused.
+func TestErasureInAnotherScope(t *testing.T) {
+	for name, d := range map[string]store.Draft{
+		"another scope": {Scope: "7d3e5a10-2b1c-4a6e-9c55-1f2e3d4c5b6a", Body: erasing(ledger.OK, 0)},
+		"denied":        {Body: erasing(ledger.Denied, 0)},
+	} {
+		s := create(t)
+		if err := s.Write(func(b store.Batch) error {
+			_, err := b.Append(epoch, store.Draft{Body: ledger.Body{Action: "test.put", Outcome: ledger.OK, Actor: ledger.Actor{Kind: ledger.SystemActor}}})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(func(b store.Batch) error { _, err := b.Append(epoch, d); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Verify(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "entry 0: its body is missing") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

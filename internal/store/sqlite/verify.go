@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,15 +28,14 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) er
 	}
 	v := &verifier{
 		s: s, total: head.Size, seed: maphash.MakeSeed(), hashes: newHead(verified{}),
-		state: map[docKey]*folded{}, blank: map[int64]bool{}, erased: map[int64]bool{},
+		state: map[docKey]*folded{}, blank: map[int64]string{},
 	}
 	if err := v.entries(ctx, progress); err != nil {
 		return err
 	}
-	for seq := range v.blank {
-		if !v.erased[seq] {
-			return &store.Damage{Seq: seq, What: "its body is missing and no body.erase names it"}
-		}
+	if len(v.blank) > 0 {
+		seq := slices.Min(slices.Collect(maps.Keys(v.blank)))
+		return &store.Damage{Seq: seq, What: "its body is missing and no body.erase names it"}
 	}
 	return v.tables(ctx, head.Size)
 }
@@ -62,9 +63,9 @@ type verifier struct {
 	time   time.Time
 	hashes *head
 	state  map[docKey]*folded
-	blank  map[int64]bool // entries without a body
-	erased map[int64]bool // entries that a body.erase names
-	docs   []byte         // what the entry at hand must say about its changes
+	blank  map[int64]string // scopes of entries without a body that no body.erase named yet
+	gaps   bool             // some entry had no body
+	docs   []byte           // what the entry at hand must say about its changes
 }
 
 // folded is the newest change of a document, as the entries have it.
@@ -138,11 +139,13 @@ func (v *verifier) entry(e *checked) error {
 	case e.damage != "":
 		return damage("%s", e.damage)
 	case e.blank:
-		v.blank[e.seq] = true
+		v.blank[e.seq], v.gaps = e.scope, true
 	}
 	v.time = e.time
 	for _, seq := range e.erased {
-		v.erased[seq] = true
+		if scope, ok := v.blank[seq]; ok && scope == e.scope {
+			delete(v.blank, seq)
+		}
 	}
 	v.docs = v.docs[:0]
 	for place, c := range e.changes {
@@ -159,7 +162,7 @@ func (v *verifier) entry(e *checked) error {
 
 // whole tells whether all bodies were there so far. One that was erased may have
 // held revisions in between.
-func (v *verifier) whole() bool { return len(v.blank) == 0 }
+func (v *verifier) whole() bool { return !v.gaps }
 
 // change makes a change the newest, adds to docs what its entry must say about
 // it, and gives the revision before, 0 if none.

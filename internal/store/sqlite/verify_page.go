@@ -30,6 +30,7 @@ type page struct {
 type checked struct {
 	seq     int64
 	time    time.Time
+	scope   string // "" = the installation
 	leaf    tlog.Hash
 	blank   bool // its body is gone
 	changes []bodyChange
@@ -78,7 +79,7 @@ func (r *reading) readChecked(p *page, first, end int64) error {
 				if err != nil {
 					return &store.Damage{Seq: e.seq, What: "its scope cannot be read"}
 				}
-				h.Scope = &scope
+				h.Scope, e.scope = &scope, scope
 			}
 			var buf [ledger.MaxHeader]byte
 			e.leaf = ledger.LeafHash(h.Append(buf[:0]))
@@ -111,7 +112,7 @@ func (p *page) read(e *checked, taken *ledger.JSON, body []byte) {
 		c := &e.changes[i]
 		c.kind, c.id, c.doc = p.keep(c.kind), p.keep(c.id), nil
 	}
-	if list := taken.Value().Member("erased"); list.Exists() {
+	if list := taken.Value().Member("erased"); list.Exists() && taken.Value().Member("outcome").String() == string(ledger.OK) {
 		var erased []ledger.Erased
 		if json.Unmarshal(list.Text(), &erased) != nil {
 			e.damage = "its body cannot be read"

@@ -224,7 +224,7 @@ func (b *batch) index(e *entry, scope string) error {
 }
 
 // erase deletes bodies whose retention ended; spec: never one that holds the
-// newest document of anything.
+// newest document of anything. One that is gone already stays so.
 func (b *batch) erase(list []ledger.Erased) error {
 	for _, e := range list {
 		if e.Seq >= b.head.size {
@@ -245,6 +245,9 @@ func (b *batch) erasable(seq int64) error {
 	var raw []byte
 	if err := b.tx.one(`SELECT body FROM entries WHERE seq = ?`, []any{seq}, &raw); err != nil {
 		return fmt.Errorf("erase: %w", err)
+	}
+	if raw == nil {
+		return nil
 	}
 	changes, err := changesIn(raw)
 	if err != nil {
