@@ -254,3 +254,26 @@ func (c *Client) Attack(ctx context.Context, space string) ([]Attempt, error) {
 func (c *Client) ConfirmClock(ctx context.Context) error {
 	return c.Do(ctx, http.MethodPost, "/strongroom/ledger/actions/confirm-clock", nil, nil)
 }
+
+// Erasure is an entry that erased bodies, with what remains of each.
+type Erasure struct {
+	Seq    int64 `json:"seq"`
+	Erased []struct {
+		Seq     int64  `json:"seq"`
+		Action  string `json:"action"`
+		Actor   string `json:"actor"` // id
+		Outcome string `json:"outcome"`
+		Rule    string `json:"rule"`
+	} `json:"erased"`
+}
+
+// EraseBodies deletes the bodies of entries of one scope whose retention has
+// ended; confirm is the scope's name.
+func (c *Client) EraseBodies(ctx context.Context, seqs []int64, confirm string) (Erasure, error) {
+	var e Erasure
+	in := struct {
+		Seqs    []int64 `json:"seqs"`
+		Confirm string  `json:"confirm"`
+	}{seqs, confirm}
+	return e, c.Do(ctx, http.MethodPost, "/strongroom/ledger/actions/erase", in, &e)
+}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/strongroom/strongroom/internal/command/bodies"
 	"github.com/strongroom/strongroom/internal/control"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -197,12 +198,30 @@ func getEntry(c *call) (Answer, error) {
 	return ok(view.OfEntry(e.Header, e.Body), nil)
 }
 
+// eraseBodies deletes bodies whose retention has ended, and answers with the entry
+// that says so.
+func eraseBodies(c *call) (Answer, error) {
+	var in struct {
+		Seqs    []int64 `json:"seqs"`
+		Confirm string  `json:"confirm"`
+	}
+	if err := c.body(&in); err != nil {
+		return Answer{}, err
+	}
+	cmd := &bodies.Erase{Seqs: in.Seqs, Confirm: in.Confirm}
+	seq, err := c.cfg.Kernel.Execute(c.ctx, cmd, c.by)
+	if err != nil {
+		return Answer{}, err
+	}
+	return ok(view.Erasure{Seq: seq, Erased: cmd.Erased}, nil)
+}
+
 // proof is what ties an entry to a tree.
 type proof struct {
 	Seq    int64    `json:"seq"`
 	Size   int64    `json:"size"`
 	Header string   `json:"header"` // the leaf's bytes
-	Salt   string   `json:"salt"`   // base64; with it and the body the header can be recomputed
+	Salt   *string  `json:"salt"`   // base64; with it and the body the header can be recomputed; null once both were erased
 	Hashes []string `json:"hashes"`
 	Root   string   `json:"root"`
 }
@@ -230,10 +249,11 @@ func getProof(c *call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return ok(proof{
-		Seq: e.Header.Seq, Size: size, Header: string(e.Header.Append(nil)), Salt: base64.StdEncoding.EncodeToString(e.Salt[:]),
-		Hashes: hashStrings(list), Root: hashString(root),
-	}, nil)
+	p := proof{Seq: e.Header.Seq, Size: size, Header: string(e.Header.Append(nil)), Hashes: hashStrings(list), Root: hashString(root)}
+	if e.Body != nil {
+		p.Salt = present(base64.StdEncoding.EncodeToString(e.Salt[:]))
+	}
+	return ok(p, nil)
 }
 
 // size reads a tree size from the query, by default that of the whole log.

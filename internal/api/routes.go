@@ -181,6 +181,7 @@ func Routes() []Route {
 		{Method: get, Path: "/strongroom/accounts", Need: authz.Operate, handle: listAccounts},
 		{Method: post, Path: "/strongroom/accounts", Need: authz.Operate, Action: "account.create", Schema: "account", Scope: scopeGlobal, handle: createAccount},
 		{Method: post, Path: "/strongroom/accounts/{account}/actions/suspend", Need: authz.Operate, Action: "account.suspend", Schema: "account", Scope: scopeGlobal, handle: suspendAccount},
+		{Method: post, Path: "/strongroom/ledger/actions/erase", Need: authz.EvidenceErase, Action: "body.erase", Scope: scopeGlobal, handle: eraseBodies},
 		{Method: post, Path: "/strongroom/ledger/actions/confirm-clock", Need: authz.Operate, Action: "clock.confirm", Scope: scopeGlobal, handle: confirmClock},
 		{Method: get, Path: "/strongroom/ledger/checkpoint", Need: authz.Anyone, handle: getCheckpoint},
 		{Method: get, Path: "/strongroom/ledger/consistency", Need: authz.Anyone, handle: getConsistency},

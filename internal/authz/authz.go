@@ -38,45 +38,47 @@ type Permission string
 
 // The permissions, by what they are about.
 const (
-	Anyone       Permission = "anyone"        // logged in, about oneself
-	Public       Permission = "public"        // before log-in
-	Operate      Permission = "operate"       // the installation
-	System       Permission = "system"        // only the platform itself
-	TeamView     Permission = "team.view"     //
-	TeamManage   Permission = "team.manage"   // people, roles, policies
-	TeamDestroy  Permission = "team.destroy"  //
-	SpaceView    Permission = "space.view"    //
-	SpaceManage  Permission = "space.manage"  // create, rules, destroy
-	AppView      Permission = "app.view"      //
-	AppCreate    Permission = "app.create"    //
-	AppDeploy    Permission = "app.deploy"    // push, roll back
-	AppOperate   Permission = "app.operate"   // scale, restart, config, logs, domains
-	AppManage    Permission = "app.manage"    // collaborators, add-ons, destroy
-	AppShell     Permission = "app.shell"     // run, exec, psql
-	AppSecrets   Permission = "app.secrets"   // read config values and credentials
-	AppApprove   Permission = "app.approve"   // releases
-	AppEmergency Permission = "app.emergency" // releases, alone, where policy allows it
-	EvidenceRead Permission = "evidence.read" // ledger, packs, recordings
+	Anyone        Permission = "anyone"         // logged in, about oneself
+	Public        Permission = "public"         // before log-in
+	Operate       Permission = "operate"        // the installation
+	System        Permission = "system"         // only the platform itself
+	TeamView      Permission = "team.view"      //
+	TeamManage    Permission = "team.manage"    // people, roles, policies
+	TeamDestroy   Permission = "team.destroy"   //
+	SpaceView     Permission = "space.view"     //
+	SpaceManage   Permission = "space.manage"   // create, rules, destroy
+	AppView       Permission = "app.view"       //
+	AppCreate     Permission = "app.create"     //
+	AppDeploy     Permission = "app.deploy"     // push, roll back
+	AppOperate    Permission = "app.operate"    // scale, restart, config, logs, domains
+	AppManage     Permission = "app.manage"     // collaborators, add-ons, destroy
+	AppShell      Permission = "app.shell"      // run, exec, psql
+	AppSecrets    Permission = "app.secrets"    // read config values and credentials
+	AppApprove    Permission = "app.approve"    // releases
+	AppEmergency  Permission = "app.emergency"  // releases, alone, where policy allows it
+	EvidenceRead  Permission = "evidence.read"  // ledger, packs, recordings
+	EvidenceErase Permission = "evidence.erase" // bodies whose retention has ended
 )
 
 // granted is the table.
 var granted = map[Permission][]Role{
-	TeamView:     {Owner, Admin, Member, Viewer, Approver, Auditor},
-	TeamManage:   {Owner, Admin},
-	TeamDestroy:  {Owner},
-	SpaceView:    {Owner, Admin, Member, Viewer, Approver, Auditor},
-	SpaceManage:  {Owner, Admin},
-	AppView:      {Owner, Admin, Member, Viewer, Approver, Auditor},
-	AppCreate:    {Owner, Admin, Member},
-	AppDeploy:    {Owner, Admin, Member},
-	AppOperate:   {Owner, Admin, Member},
-	AppManage:    {Owner, Admin},
-	AppShell:     {Owner, Admin, Member},
-	AppSecrets:   {Owner, Admin, Member},
-	AppApprove:   {Approver},
-	AppEmergency: {Owner, Admin},
-	EvidenceRead: {Owner, Admin, Auditor},
-	Operate:      {Operator},
+	TeamView:      {Owner, Admin, Member, Viewer, Approver, Auditor},
+	TeamManage:    {Owner, Admin},
+	TeamDestroy:   {Owner},
+	SpaceView:     {Owner, Admin, Member, Viewer, Approver, Auditor},
+	SpaceManage:   {Owner, Admin},
+	AppView:       {Owner, Admin, Member, Viewer, Approver, Auditor},
+	AppCreate:     {Owner, Admin, Member},
+	AppDeploy:     {Owner, Admin, Member},
+	AppOperate:    {Owner, Admin, Member},
+	AppManage:     {Owner, Admin},
+	AppShell:      {Owner, Admin, Member},
+	AppSecrets:    {Owner, Admin, Member},
+	AppApprove:    {Approver},
+	AppEmergency:  {Owner, Admin},
+	EvidenceRead:  {Owner, Admin, Auditor},
+	EvidenceErase: {Owner},
+	Operate:       {Operator},
 }
 
 // collaboration is what each Heroku app permission gives on that app alone.
@@ -102,7 +104,7 @@ func About(kind string) (out []Permission) {
 		in := slices.ContainsFunc(about[kind], func(prefix string) bool { return strings.HasPrefix(string(p), prefix) })
 		switch {
 		case p == AppCreate && kind == "app":
-		case in, p == EvidenceRead, p == Operate:
+		case in, p == EvidenceRead, p == EvidenceErase, p == Operate:
 			out = append(out, p)
 		}
 	}

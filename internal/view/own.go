@@ -203,3 +203,9 @@ type Entry struct {
 func OfEntry(h ledger.Header, body []byte) Entry {
 	return Entry{Seq: h.Seq, Time: ledger.FormatTime(h.Time), Scope: h.Scope, Body: body}
 }
+
+// Erasure is an entry that erased bodies, with what remains of each.
+type Erasure struct {
+	Seq    int64           `json:"seq"`
+	Erased []ledger.Erased `json:"erased"`
+}
