@@ -16,7 +16,21 @@ type Past struct {
 		Kind  string `json:"kind"`
 		Count int    `json:"count"`
 		More  bool   `json:"more"` // at least so many
+		Lost  int    `json:"lost"` // of which it is not known whether they still were
 	} `json:"kinds"`
+}
+
+// PastErasure is why something is not known: the body of an entry was erased. Of
+// that entry it has what is left.
+type PastErasure struct {
+	Seq    int64     `json:"seq"` // since which entry
+	Time   time.Time `json:"time"`
+	Action string    `json:"action"`
+	Actor  string    `json:"actor"` // id
+	Rule   string    `json:"rule"`
+	By     int64     `json:"by"` // the entry that erased it
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
 }
 
 // PastDocument is a document as it was, and the entry that made it so.
@@ -28,6 +42,8 @@ type PastDocument struct {
 	Rev   int64           `json:"rev"`
 	Seq   int64           `json:"seq"`
 	Doc   json.RawMessage `json:"doc"`
+	// Erased says why the document is null: whether it still was is not known.
+	Erased *PastErasure `json:"erased"`
 }
 
 // Difference is what became of a document between two moments.
@@ -44,6 +60,9 @@ type Difference struct {
 		To   json.RawMessage `json:"to"`
 	} `json:"members"`
 	Last Origin `json:"last"` // the entry that wrote it last
+	// Why it is not known what it was at the first and at the second moment.
+	FromErased *PastErasure `json:"from_erased"`
+	ToErased   *PastErasure `json:"to_erased"`
 }
 
 // Origin is an entry that made something what it is.
@@ -53,16 +72,21 @@ type Origin struct {
 	Action string    `json:"action"`
 	By     string    `json:"by"`
 	Reason *string   `json:"reason"`
+	// Erased is set where an earlier entry may have made it so, whose body was
+	// erased, or where it was this one's.
+	Erased *PastErasure `json:"erased"`
 }
 
-// Able is somebody who could do something with a thing.
+// Able is somebody who could do something with a thing; or, with Lost, a document
+// that is not known and might say so of somebody.
 type Able struct {
-	ID          string   `json:"id"`
-	Email       string   `json:"email"`
-	Name        string   `json:"name"`
-	Roles       []string `json:"roles"`
-	Permissions []string `json:"permissions"`
-	Holds       []Hold   `json:"holds"`
+	ID          string        `json:"id"`
+	Email       string        `json:"email"`
+	Name        string        `json:"name"`
+	Roles       []string      `json:"roles"`
+	Permissions []string      `json:"permissions"`
+	Holds       []Hold        `json:"holds"`
+	Lost        *PastDocument `json:"lost"`
 }
 
 // Hold is by what somebody could do it: a role, or access to a single app.

@@ -160,7 +160,7 @@ func listAble(c *call) (Answer, error) {
 
 // thing finds what was called so and what the caller now reads the evidence of.
 func (c *call) thing(r *past.Reader, m past.Moment, called string) (past.Thing, error) {
-	list, err := r.Things(c.ctx, m, called)
+	list, lost, err := r.Things(c.ctx, m, called)
 	if err != nil {
 		return past.Thing{}, err
 	}
@@ -178,11 +178,24 @@ func (c *call) thing(r *past.Reader, m past.Moment, called string) (past.Thing, 
 	}
 	switch len(seen) {
 	case 0:
+		if len(list) == 0 && len(lost) > 0 {
+			none = c.noThing(none, called, lost)
+		}
 		return past.Thing{}, none
 	case 1:
 		return seen[0], nil
 	}
 	return past.Thing{}, fault.New(fault.Invalid, "%q is the name of more than one thing. Say which: %[2]s:%[1]s or %[3]s:%[1]s.", called, seen[0].Kind, seen[1].Kind)
+}
+
+// noThing is for a name that nothing is known to have had, while things are lost
+// that may have had it. Who reads no evidence is told nothing of them.
+func (c *call) noThing(none error, called string, lost []past.Document) error {
+	r, err := c.past()
+	if err != nil {
+		return none
+	}
+	return r.NoThing(c.ctx, none, called, lost)
 }
 
 // part answers with a page of a list that is too long to be read as a whole.
@@ -212,13 +225,23 @@ func part[D, T any](c *call, property string, read func(past.Page) (past.Part[D]
 }
 
 func ofPastDocument(d past.Document) view.PastDocument {
-	return view.PastDocument{Kind: d.Kind, ID: d.ID, Name: present(d.Name), Scope: present(d.Scope), Rev: d.Rev, Seq: d.Seq, Doc: d.Doc}
+	return view.PastDocument{Kind: d.Kind, ID: d.ID, Name: present(d.Name), Scope: present(d.Scope), Rev: d.Rev, Seq: d.Seq, Doc: d.Doc, Erased: ofErasure(d.Erased)}
+}
+
+func ofErasure(e *past.Erasure) *view.PastErasure {
+	if e == nil {
+		return nil
+	}
+	return &view.PastErasure{
+		Seq: e.Seq, Time: ledger.FormatTime(e.Since), Action: e.Action, Actor: e.Actor, Rule: e.Rule,
+		By: e.By, At: ledger.FormatTime(e.At), Reason: e.Reason,
+	}
 }
 
 func ofDifference(d past.Difference) view.Difference {
 	out := view.Difference{
 		Kind: d.Kind, ID: d.ID, Name: present(d.Name), Scope: present(d.Scope), Change: d.Change, Times: d.Times,
-		Members: []view.DifferenceMember{}, Last: ofOrigin(d.Last),
+		Members: []view.DifferenceMember{}, Last: ofOrigin(d.Last), FromErased: ofErasure(d.Before), ToErased: ofErasure(d.After),
 	}
 	for _, m := range d.Members {
 		out.Members = append(out.Members, view.DifferenceMember(m))
@@ -227,11 +250,15 @@ func ofDifference(d past.Difference) view.Difference {
 }
 
 func ofOrigin(o past.Origin) view.Origin {
-	return view.Origin{Seq: o.Seq, Time: ledger.FormatTime(o.Time), Action: o.Action, By: o.By, Reason: present(o.Reason)}
+	return view.Origin{Seq: o.Seq, Time: ledger.FormatTime(o.Time), Action: o.Action, By: o.By, Reason: present(o.Reason), Erased: ofErasure(o.Erased)}
 }
 
 func ofPerson(x past.Person) view.Able {
 	out := view.Able{ID: x.Account, Email: x.Email, Name: x.Name, Roles: texts(x.Roles), Permissions: texts(x.Permissions), Holds: []view.Hold{}}
+	if x.Lost != nil {
+		lost := ofPastDocument(*x.Lost)
+		out.Lost = &lost
+	}
 	for _, h := range x.Holds {
 		out.Holds = append(out.Holds, view.Hold{
 			As: h.As, On: view.HoldOn{Kind: h.On.Kind, ID: present(h.On.ID), Name: present(h.On.Name)}, Permissions: texts(h.Permissions),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -69,6 +70,9 @@ func (r *remote) past(p client.Past) {
 		if k.More {
 			more = " or more"
 		}
+		if k.Lost > 0 {
+			more += fmt.Sprintf(", and %d erased of which it is not known", k.Lost)
+		}
 		r.say("%-14s %d%s", k.Kind, k.Count, more)
 	}
 	r.say("\nAfter the first %d entries, at %s", p.Size, p.At.Format(time.RFC3339Nano))
@@ -76,12 +80,26 @@ func (r *remote) past(p client.Past) {
 
 func (r *remote) documents(list []client.PastDocument) {
 	for _, d := range list {
+		if d.Erased != nil {
+			r.say("%s  %s", d.ID, why(d.Erased))
+			continue
+		}
 		r.say("%s  %-32s in %s, since entry %d", d.ID, or(d.Name, "-"), or(d.Scope, "the installation"), d.Seq)
 	}
 	r.say("%d of them", len(list))
 }
 
+// why tells why something is not known.
+func why(e *client.PastErasure) string {
+	return fmt.Sprintf("not known since entry %d (%s) of %s: its body was erased by entry %d on %s, %q",
+		e.Seq, e.Action, e.Time.Format(time.RFC3339), e.By, e.At.Format(time.RFC3339), e.Reason)
+}
+
 func (r *remote) document(d client.PastDocument) {
+	if d.Erased != nil {
+		r.say("%s %s in %s: %s", d.Kind, d.ID, or(d.Scope, "the installation"), why(d.Erased))
+		return
+	}
 	r.say("%s %s in %s, since entry %d, revision %d", d.Kind, d.ID, or(d.Scope, "the installation"), d.Seq, d.Rev)
 	var b bytes.Buffer
 	if json.Indent(&b, d.Doc, "", "  ") == nil {
@@ -125,6 +143,12 @@ func (r *remote) differences(list []client.Difference) {
 	for _, d := range list {
 		r.say("%s %s  %s, written %d time(s), at last in entry %d by %s (%s)",
 			d.Kind, or(d.Name, d.ID), d.Change, d.Times, d.Last.Seq, d.Last.By, d.Last.Action)
+		if d.FromErased != nil {
+			r.say("    before: %s", why(d.FromErased))
+		}
+		if d.ToErased != nil {
+			r.say("    after: %s", why(d.ToErased))
+		}
 		for _, m := range d.Members {
 			r.say("    %s: %s -> %s", m.Name, compact(m.From), compact(m.To))
 		}
@@ -173,7 +197,13 @@ A name that several things have is written with its kind: app:intake.`,
 }
 
 func (r *remote) able(list []client.Able) {
+	accounts := len(list)
 	for _, x := range list {
+		if x.Lost != nil {
+			accounts--
+			r.say("%s %s: %s", x.Lost.Kind, x.Lost.ID, why(x.Lost.Erased))
+			continue
+		}
 		r.say("%s", x.Email)
 		for _, h := range x.Holds {
 			on := "the " + h.On.Kind
@@ -186,7 +216,13 @@ func (r *remote) able(list []client.Able) {
 			}
 			r.say("    %s of %s, given by %s%s in entry %d on %s\n        %s", h.As, on, h.GivenBy, second, h.Entry.Seq,
 				h.Entry.Time.Format(time.RFC3339), strings.Join(h.Permissions, " "))
+			if h.Entry.Erased != nil {
+				r.say("        perhaps earlier: %s", why(h.Entry.Erased))
+			}
 		}
 	}
-	r.say("%d account(s)", len(list))
+	r.say("%d account(s)", accounts)
+	if lost := len(list) - accounts; lost > 0 {
+		r.say("%d document(s) that might tell of more were erased", lost)
+	}
 }

@@ -18,6 +18,7 @@ const (
 	Restored = "changed and changed back"
 	Removed  = "gone"
 	Passing  = "new and gone again"
+	Unknown  = "not known" // what it was at one of the moments, for it was erased
 )
 
 // Difference is what became of one document between two moments.
@@ -27,6 +28,9 @@ type Difference struct {
 	Times    int64 // how often it was written
 	Members  []Member
 	Last     Origin // the entry that wrote it last
+	// Before and After say why it is not known what it was at the first and at the
+	// second moment.
+	Before, After *Erasure
 }
 
 // Member is what became of a document's member.
@@ -45,8 +49,16 @@ type pair struct {
 	store.Change
 	kind          document.Kind
 	times         int64
-	before, after document.Doc
+	before, after side
 }
+
+// side is a document at one of the moments: there, not there, or lost.
+type side struct {
+	Document
+	was bool
+}
+
+func (s side) lost() bool { return s.was && s.Doc == nil }
 
 // Differences lists what became between two moments of the documents of some
 // kinds (nil: of all), by kind and id.
@@ -58,8 +70,12 @@ func (r *Reader) Differences(ctx context.Context, from, to Moment, only []docume
 	if err := r.fill(ctx, from, to, pairs); err != nil {
 		return out, err
 	}
+	erased, err := r.erasures(ctx, lostOf(pairs))
+	if err != nil {
+		return out, err
+	}
 	for i, x := range pairs {
-		d, seen, err := r.difference(ctx, x)
+		d, seen, err := r.difference(ctx, x, erased)
 		if err != nil {
 			return out, err
 		}
@@ -104,7 +120,7 @@ func (r *Reader) touched(ctx context.Context, from, to Moment, only []document.K
 func (r *Reader) fill(ctx context.Context, from, to Moment, pairs []*pair) error {
 	if err := r.Store.At(ctx, to.Size, func(v store.View) (err error) {
 		for _, x := range pairs {
-			if x.after, err = v.Get(x.kind, x.ID); err != nil {
+			if x.after, err = sideAt(v, x.kind, x.Change); err != nil {
 				return err
 			}
 		}
@@ -114,12 +130,12 @@ func (r *Reader) fill(ctx context.Context, from, to Moment, pairs []*pair) error
 	}
 	return r.Store.At(ctx, from.Size, func(v store.View) error {
 		for _, x := range pairs {
-			rev, _, err := v.Rev(x.kind, x.ID)
+			rev, seq, err := v.Rev(x.kind, x.ID)
 			if err != nil {
 				return err
 			}
 			x.times = x.Rev - rev
-			if x.before, err = v.Get(x.kind, x.ID); err != nil {
+			if x.before, err = sideAt(v, x.kind, store.Change{ID: x.ID, Rev: rev, Seq: seq}); err != nil {
 				return err
 			}
 		}
@@ -127,20 +143,34 @@ func (r *Reader) fill(ctx context.Context, from, to Moment, pairs []*pair) error
 	})
 }
 
+func sideAt(v store.View, kind document.Kind, c store.Change) (s side, err error) {
+	s.Document, s.was, err = documentAt(v, kind, c)
+	return s, err
+}
+
 // difference says what became of a document, if the caller is told of it.
-func (r *Reader) difference(ctx context.Context, x *pair) (Difference, bool, error) {
+func (r *Reader) difference(ctx context.Context, x *pair, erased map[int64]*Erasure) (Difference, bool, error) {
 	last, err := r.last(ctx, x)
 	if err != nil || !r.Sight.sees(last) {
 		return Difference{}, false, err
 	}
-	d := Difference{Document: documentOf(x.Change, last), Change: becameOf(x), Times: x.times}
-	if x.before != nil && x.after != nil {
-		if d.Members, err = membersBetween(x.before, x.after); err != nil {
+	last.Rev, last.Seq = x.Rev, x.Seq
+	d := Difference{Document: last, Change: becameOf(x), Times: x.times}
+	if d.Change == Changed {
+		if d.Members, err = membersBetween(x.before.Doc, x.after.Doc); err != nil {
 			return d, false, err
 		}
 		if len(d.Members) == 0 {
 			d.Change = Restored
 		}
+	}
+	if x.before.lost() {
+		d.Before = erased[x.before.Seq]
+	}
+	if x.after.lost() {
+		d.After = erased[x.after.Seq]
+		d.Last = erasedOrigin(d.After)
+		return d, true, nil
 	}
 	rec, err := r.Store.Entry(ctx, x.Seq)
 	if err != nil {
@@ -153,28 +183,50 @@ func (r *Reader) difference(ctx context.Context, x *pair) (Difference, bool, err
 	return d, err == nil, err
 }
 
+// lostOf are the entries whose bodies would tell what is lost.
+func lostOf(pairs []*pair) map[int64]bool {
+	out := map[int64]bool{}
+	for _, x := range pairs {
+		for _, s := range []side{x.before, x.after} {
+			if s.lost() {
+				out[s.Seq] = true
+			}
+		}
+	}
+	return out
+}
+
 func becameOf(x *pair) string {
 	switch {
-	case x.before == nil && x.after == nil:
+	case x.before.lost() || x.after.lost():
+		return Unknown
+	case !x.before.was && !x.after.was:
 		return Passing
-	case x.before == nil:
+	case !x.before.was:
 		return Appeared
-	case x.after == nil:
+	case !x.after.was:
 		return Removed
 	}
 	return Changed
 }
 
-// last is the document as it was in the end, or before it went.
-func (r *Reader) last(ctx context.Context, x *pair) (last document.Doc, err error) {
+// last is the document as it was in the end, or before it went: the newest that is
+// known of the two moments, and otherwise of between them.
+func (r *Reader) last(ctx context.Context, x *pair) (last Document, err error) {
 	switch {
-	case x.after != nil:
-		return x.after, nil
-	case x.before != nil && x.times == 1:
-		return x.before, nil
+	case x.after.was && !x.after.lost():
+		return x.after.Document, nil
+	case x.before.was && (x.times == 1 || x.after.lost()):
+		return x.before.Document, nil
+	case x.after.lost():
+		return x.after.Document, nil
 	}
 	err = r.Store.At(ctx, x.Seq, func(v store.View) error {
-		last, err = v.Get(x.kind, x.ID)
+		rev, seq, err := v.Rev(x.kind, x.ID)
+		if err != nil {
+			return err
+		}
+		last, _, err = documentAt(v, x.kind, store.Change{ID: x.ID, Rev: rev, Seq: seq})
 		return err
 	})
 	return last, err

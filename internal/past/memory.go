@@ -10,10 +10,11 @@ import (
 
 // memory is a past state that remembers all documents of some kinds: of the past
 // nothing is indexed, and what is asked of every account would read them all each
-// time.
+// time. What is lost of them is not among them, but apart.
 type memory struct {
 	store.View
 	kinds map[document.Kind]*shelf
+	lost  []Document
 }
 
 // shelf holds the documents of one kind, by id and by key.
@@ -24,7 +25,7 @@ type shelf struct {
 
 // remembering runs fn on the state at a moment, with the documents of those kinds
 // in memory.
-func (r *Reader) remembering(ctx context.Context, m Moment, kinds []document.Kind, fn func(store.View) error) error {
+func (r *Reader) remembering(ctx context.Context, m Moment, kinds []document.Kind, fn func(*memory) error) error {
 	skeletons := map[document.Kind][]store.Change{}
 	for _, kind := range kinds {
 		list, err := r.Store.Changed(ctx, kind, m.Size)
@@ -34,38 +35,40 @@ func (r *Reader) remembering(ctx context.Context, m Moment, kinds []document.Kin
 		skeletons[kind] = list
 	}
 	return r.Store.At(ctx, m.Size, func(v store.View) error {
-		known := memory{v, map[document.Kind]*shelf{}}
-		for kind, list := range skeletons {
-			s, err := read(v, kind, list)
-			if err != nil {
+		known := &memory{View: v, kinds: map[document.Kind]*shelf{}}
+		for _, kind := range kinds {
+			if err := known.read(kind, skeletons[kind]); err != nil {
 				return err
 			}
-			known.kinds[kind] = s
 		}
 		return fn(known)
 	})
 }
 
-func read(v store.View, kind document.Kind, list []store.Change) (*shelf, error) {
+func (m *memory) read(kind document.Kind, list []store.Change) error {
 	s := &shelf{map[string]document.Doc{}, map[document.Key][]document.Doc{}}
 	for _, c := range list {
-		d, err := v.Get(kind, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		if d == nil {
+		d, was, err := documentAt(m.View, kind, c)
+		switch {
+		case err != nil:
+			return err
+		case !was:
+			continue
+		case d.Doc == nil:
+			m.lost = append(m.lost, d)
 			continue
 		}
-		s.byID[c.ID] = d
-		for _, k := range d.Keys() {
-			s.byKey[k] = append(s.byKey[k], d)
+		s.byID[c.ID] = d.Doc
+		for _, k := range d.Doc.Keys() {
+			s.byKey[k] = append(s.byKey[k], d.Doc)
 		}
 	}
-	return s, nil
+	m.kinds[kind] = s
+	return nil
 }
 
 // Get implements store.View.
-func (m memory) Get(kind document.Kind, id string) (document.Doc, error) {
+func (m *memory) Get(kind document.Kind, id string) (document.Doc, error) {
 	if s := m.kinds[kind]; s != nil {
 		return s.byID[id], nil
 	}
@@ -73,7 +76,7 @@ func (m memory) Get(kind document.Kind, id string) (document.Doc, error) {
 }
 
 // Find implements store.View.
-func (m memory) Find(kind document.Kind, key, value string) ([]document.Doc, error) {
+func (m *memory) Find(kind document.Kind, key, value string) ([]document.Doc, error) {
 	if s := m.kinds[kind]; s != nil {
 		return slices.Clone(s.byKey[document.Key{Name: key, Value: value}]), nil
 	}

@@ -2,7 +2,9 @@
 // two, and who could do what, all from the ledger.
 //
 // Invariants: the past does not change, so a question has the same answer for
-// ever; an answer is made of what the caller's Sight names and of nothing else; a
+// ever, but for what is erased of it: then the answer says of exactly that that it
+// is not known, since when and why, and gives the rest; an answer is made of what
+// the caller's Sight names and of nothing else; a
 // page of documents looks at a bounded number of them, however many there are, and
 // only who could do what reads all accounts; what was allowed is what
 // internal/authz says of the state of that moment. Sealed values are in no
@@ -92,10 +94,21 @@ type Origin struct {
 	Action string
 	By     string // address, or what kind of actor it was
 	Reason string
+	// Erased is set where it may have been an earlier entry, whose body was erased;
+	// or this one, if it is the same.
+	Erased *Erasure
 }
 
 func originOf(rec store.Record, body *ledger.Body) Origin {
-	return Origin{rec.Header.Seq, rec.Header.Time, body.Action, cmp.Or(body.Actor.Email, string(body.Actor.Kind)), body.Reason}
+	return Origin{
+		Seq: rec.Header.Seq, Time: rec.Header.Time, Action: body.Action,
+		By: cmp.Or(body.Actor.Email, string(body.Actor.Kind)), Reason: body.Reason,
+	}
+}
+
+// erasedOrigin is what is left of an entry.
+func erasedOrigin(e *Erasure) Origin {
+	return Origin{Seq: e.Seq, Time: e.Since, Action: e.Action, By: e.Actor, Erased: e}
 }
 
 // origin is the entry since which a document was as holds wants it, among the
@@ -112,6 +125,11 @@ func (r *Reader) origin(ctx context.Context, kind document.Kind, id string, size
 		}
 		rec, err := r.Store.Entry(ctx, seq)
 		if err != nil {
+			return found, err
+		}
+		if rec.Body == nil {
+			erased, err := r.erasures(ctx, map[int64]bool{seq: true})
+			found.Erased = erased[seq]
 			return found, err
 		}
 		doc, body, err := docIn(rec, kind, id)

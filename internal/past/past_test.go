@@ -59,7 +59,7 @@ func (l lab) now() past.Moment {
 func (l lab) who(m past.Moment, on, do string) []past.Person {
 	l.T.Helper()
 	r := l.reader()
-	list, err := r.Things(l.T.Context(), m, on)
+	list, _, err := r.Things(l.T.Context(), m, on)
 	if err != nil || len(list) != 1 {
 		l.T.Fatalf("%s: %v, %v", on, list, err)
 	}
@@ -337,32 +337,5 @@ func TestNoSecrets(t *testing.T) {
 	d, err := r.Document(t.Context(), m, document.KindConfig, "clinic")
 	if err != nil || !slices.ContainsFunc(d.Doc.(*document.Config).Vars, func(v document.ConfigVar) bool { return v.Name == "GREETING" }) {
 		t.Errorf("config: %+v, %v", d, err)
-	}
-}
-
-// TestErased: what a document was is told as long as it is known, and that it is
-// no longer known is told, too.
-func TestErased(t *testing.T) {
-	l := newLab(t)
-	l.Do(&apps.Update{Identity: "clinic", Maintenance: new(true)}, l.As("owner"))
-	during := l.now()
-	l.Do(&apps.Update{Identity: "clinic", Maintenance: new(false)}, l.As("owner"))
-	after := l.now()
-	if err := l.Store.Write(func(b store.Batch) error {
-		_, err := b.Append(l.Now(), store.Draft{Body: ledger.Body{
-			Action: "body.erase", Outcome: ledger.OK, Actor: ledger.Actor{Kind: ledger.SystemActor}, Via: ledger.ViaScheduler,
-			Erased: []ledger.Erased{{Seq: during.Size - 1, Action: "app.update", Outcome: ledger.OK, Rule: "test"}},
-		}})
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	r := l.reader("space:ward")
-	_, err := r.Document(t.Context(), during, document.KindApp, l.IDs["app:clinic"])
-	if want := fmt.Sprintf("The body of entry %d, which held app %s, was erased", during.Size-1, l.IDs["app:clinic"]); fault.Of(err) != fault.Conflict || !strings.HasPrefix(fault.Message(err), want) {
-		t.Errorf("%v", err)
-	}
-	if d, err := r.Document(t.Context(), after, document.KindApp, "clinic"); err != nil || d.Doc.(*document.App).Maintenance {
-		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -33,18 +33,38 @@ func NewSight(ctx context.Context, st store.Store, reads map[string]bool) (Sight
 		return s, err
 	}
 	for _, c := range gone {
-		last := ended{seq: c.Seq}
-		err := st.At(ctx, c.Seq, func(v store.View) (err error) {
-			last.Space, err = store.Get[*document.Space](v, c.ID)
-			return err
-		})
+		space, err := lastKnown(ctx, st, c.ID)
 		if err != nil {
 			return s, err
 		}
-		s.gone[c.ID] = last
-		s.open[c.ID] = s.open[last.Team]
+		if space != nil {
+			s.gone[c.ID], s.open[c.ID] = ended{Space: space, seq: c.Seq}, s.open[space.Team]
+		}
 	}
 	return s, nil
+}
+
+// lastKnown gives the newest version of a space that is not erased; nil if there
+// is none: then nobody knows any more whose it was.
+func lastKnown(ctx context.Context, st store.Store, id string) (*document.Space, error) {
+	list, err := st.History(ctx, document.KindSpace, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range slices.Backward(list) {
+		rec, err := st.Entry(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		doc, _, err := docIn(rec, document.KindSpace, id)
+		if err != nil {
+			return nil, err
+		}
+		if space, ok := doc.(*document.Space); ok {
+			return space, nil
+		}
+	}
+	return nil, nil
 }
 
 // destroyed lists the spaces that there are no more, by the change that took each
@@ -94,7 +114,7 @@ func (s Sight) Last(identity string) (id string) {
 }
 
 // sees tells whether the caller is told of a document.
-func (s Sight) sees(d document.Doc) bool { return d != nil && s.open[d.Within()] }
+func (s Sight) sees(d Document) bool { return s.open[d.Scope] }
 
 // Hidden is a document that there was and that the caller is not told of. It
 // unwraps to what they are told: that there was none.
@@ -110,8 +130,8 @@ func (h *Hidden) Error() string { return h.fault.Error() }
 
 func (h *Hidden) Unwrap() error { return h.fault }
 
-func (s Sight) hidden(d document.Doc) error {
-	h := &Hidden{Kind: d.Kind(), ID: d.Ident(), Scope: d.Within(), fault: nothing(d.Kind())}
+func (s Sight) hidden(d Document) error {
+	h := &Hidden{Kind: d.Kind, ID: d.ID, Scope: d.Scope, fault: nothing(d.Kind)}
 	if space, gone := s.gone[h.Scope]; gone {
 		h.Team = space.Team
 	}

@@ -12,15 +12,18 @@ import (
 	"github.com/strongroom/strongroom/internal/store"
 )
 
-// Document is a document as it was, and the entry that made it so.
+// Document is a document as it was, and the entry that made it so. Where the body
+// of that entry was erased, Doc is nil: what it was, and whether it still was, is
+// not known.
 type Document struct {
-	Kind  document.Kind
-	ID    string
-	Name  string // for people; "" = it has none
-	Scope string
-	Rev   int64
-	Seq   int64
-	Doc   document.Doc
+	Kind   document.Kind
+	ID     string
+	Name   string // for people; "" = it has none
+	Scope  string
+	Rev    int64
+	Seq    int64
+	Doc    document.Doc
+	Erased *Erasure
 }
 
 func documentOf(c store.Change, d document.Doc) Document {
@@ -62,8 +65,8 @@ func membersOf(d document.Doc) (out map[string]json.RawMessage, err error) {
 	return out, nil
 }
 
-// each runs fn on the documents of a kind that there were at a moment, by id, from
-// the page's begin on, until fn says stop. next is the last id that was looked at,
+// each runs fn on the documents of a kind that there were at a moment, those that
+// are lost too, by id, from the page's begin on, until fn says stop. next is the last id that was looked at,
 // "" at the end.
 func (r *Reader) each(ctx context.Context, m Moment, kind document.Kind, p Page, fn func(Document) (stop bool)) (next string, err error) {
 	skeleton, err := r.Store.Changed(ctx, kind, m.Size)
@@ -73,11 +76,11 @@ func (r *Reader) each(ctx context.Context, m Moment, kind document.Kind, p Page,
 	skeleton = slices.DeleteFunc(skeleton, func(c store.Change) bool { return p.before(c.ID) || p.beyond(c.ID) })
 	err = r.Store.At(ctx, m.Size, func(v store.View) error {
 		for i, c := range skeleton {
-			d, err := v.Get(kind, c.ID)
+			d, was, err := documentAt(v, kind, c)
 			if err != nil {
 				return err
 			}
-			stop := d != nil && fn(documentOf(c, d)) || i+1 == maxLooked
+			stop := was && fn(d) || i+1 == maxLooked
 			if stop && i+1 < len(skeleton) {
 				next = c.ID
 			}
@@ -93,19 +96,24 @@ func (r *Reader) each(ctx context.Context, m Moment, kind document.Kind, p Page,
 // Documents lists the documents of a kind that there were, by id.
 func (r *Reader) Documents(ctx context.Context, m Moment, kind document.Kind, p Page) (out Part[Document], err error) {
 	out.Next, err = r.each(ctx, m, kind, p, func(d Document) bool {
-		if r.Sight.sees(d.Doc) {
+		if r.Sight.sees(d) {
 			out.Items = append(out.Items, d)
 		}
 		return len(out.Items) == p.Max
 	})
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, r.tell(ctx, out.Items)
 }
 
-// Count is how many documents of a kind there were.
+// Count is how many documents of a kind there were. Lost are those of which it is
+// not known whether they still were.
 type Count struct {
 	Kind  document.Kind
 	Count int
 	More  bool // at least so many: counting stopped
+	Lost  int
 }
 
 // maxCounted bounds how many documents of a kind are looked at to count them.
@@ -114,19 +122,23 @@ const maxCounted = 1000
 // Counts tells what there was, by kind.
 func (r *Reader) Counts(ctx context.Context, m Moment) (out []Count, err error) {
 	for _, kind := range kinds() {
-		n, looked := 0, 0
+		c, looked := Count{Kind: kind}, 0
 		next, err := r.each(ctx, m, kind, Page{}, func(d Document) bool {
 			looked++
-			if r.Sight.sees(d.Doc) {
-				n++
+			switch {
+			case !r.Sight.sees(d):
+			case d.Doc == nil:
+				c.Lost++
+			default:
+				c.Count++
 			}
 			return looked == maxCounted
 		})
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 || next != "" {
-			out = append(out, Count{kind, n, next != ""})
+		if c.More = next != ""; c.Count > 0 || c.Lost > 0 || c.More {
+			out = append(out, c)
 		}
 	}
 	return out, nil
@@ -141,45 +153,63 @@ func (r *Reader) Document(ctx context.Context, m Moment, kind document.Kind, ide
 			return Document{}, err
 		}
 	}
-	var found Document
+	found := make([]Document, 1)
 	err := r.Store.At(ctx, m.Size, func(v store.View) error {
-		d, err := v.Get(kind, id)
+		rev, seq, err := v.Rev(kind, id)
 		if err != nil {
 			return err
 		}
-		switch {
-		case d == nil:
+		d, was, err := documentAt(v, kind, store.Change{ID: id, Rev: rev, Seq: seq})
+		switch found[0] = d; {
+		case err != nil:
+			return err
+		case !was:
 			return nothing(kind)
 		case !r.Sight.sees(d):
 			return r.Sight.hidden(d)
 		}
-		rev, seq, err := v.Rev(kind, id)
-		found = documentOf(store.Change{ID: id, Rev: rev, Seq: seq}, d)
-		return err
+		return nil
 	})
-	return found, err
+	if err != nil {
+		return Document{}, err
+	}
+	return found[0], r.tell(ctx, found)
 }
 
-// idOf finds the id of what has a name, "" if nothing has.
+// idOf finds the id of what had a name. If nothing is known that had, what is lost
+// may have had it.
 func (r *Reader) idOf(ctx context.Context, m Moment, kind document.Kind, name string) (string, error) {
+	named := kind
 	switch kind {
 	case document.KindConfig, document.KindBuildpackList:
-		kind = document.KindApp
+		named = document.KindApp
 	case document.KindPolicy:
-		kind = document.KindTeam
+		named = document.KindTeam
 	}
+	var lost []Document
 	for p := (Page{After: true}); ; {
-		id, end := "", false
-		next, err := r.each(ctx, m, kind, p, func(d Document) bool {
+		id, nameless := "", false
+		next, err := r.each(ctx, m, named, p, func(d Document) bool {
+			if d.Doc == nil {
+				if r.Sight.sees(d) {
+					lost = append(lost, d)
+				}
+				return false
+			}
 			key, has := nameKey(d.Doc)
 			if key == name {
 				id = d.ID
 			}
-			end = id != "" || !has
-			return end
+			nameless = !has
+			return id != "" || nameless
 		})
-		if end || next == "" || err != nil {
+		switch {
+		case err != nil || id != "":
 			return id, err
+		case nameless:
+			return "", nothing(kind)
+		case next == "":
+			return "", unnamed(nothing(kind), lost)
 		}
 		p.From = next
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
 	"github.com/strongroom/strongroom/internal/document"
@@ -19,10 +20,13 @@ type Thing struct {
 	Name string
 	Team *document.Team // that it belonged to
 	apps []*document.App
+	in   []string // scopes in which documents tell who could do something with it
 }
 
-// Person is somebody who could do something with a thing.
+// Person is somebody who could do something with a thing; or, with Lost, a document
+// that is not known and might say so of somebody.
 type Person struct {
+	Lost        *Document
 	Account     string
 	Email       string
 	Name        string
@@ -52,13 +56,14 @@ var (
 )
 
 // Things finds what was called so at a moment: by name, by id, or by kind and
-// either ("app:intake").
-func (r *Reader) Things(ctx context.Context, m Moment, called string) (out []Thing, err error) {
+// either ("app:intake"). What is lost, and may have been called so, comes with it.
+func (r *Reader) Things(ctx context.Context, m Moment, called string) (out []Thing, lost []Document, err error) {
 	only, name, ok := strings.Cut(called, ":")
 	if !ok || !slices.Contains(things, document.Kind(only)) {
 		only, name = "", called
 	}
-	err = r.remembering(ctx, m, things, func(v store.View) error {
+	err = r.remembering(ctx, m, things, func(v *memory) error {
+		lost = v.lost
 		for _, kind := range things {
 			if only != "" && only != string(kind) {
 				continue
@@ -84,28 +89,96 @@ func (r *Reader) Things(ctx context.Context, m Moment, called string) (out []Thi
 		}
 		return nil
 	})
-	return out, err
+	for i := range out {
+		if err == nil && out[i].Kind == document.KindTeam {
+			err = r.lostSpaces(ctx, &out[i], lost)
+		}
+	}
+	lost = slices.DeleteFunc(lost, func(d Document) bool { return only != "" && only != string(d.Kind) })
+	return out, lost, err
+}
+
+// NoThing says that nothing is known to have been called so: none, or, of what is
+// lost and the caller may know of, that it may have been.
+func (r *Reader) NoThing(ctx context.Context, none error, called string, lost []Document) error {
+	lost = slices.DeleteFunc(lost, func(d Document) bool { return !r.Sight.sees(d) })
+	for _, d := range lost {
+		if _, id, ok := strings.Cut(called, ":"); d.ID != called && (!ok || d.ID != id) {
+			continue
+		}
+		list := []Document{d}
+		if err := r.tell(ctx, list); err != nil {
+			return err
+		}
+		e := list[0].Erased
+		return fault.New(fault.Conflict, "What the %s %s was at that time is not known since entry %d: its body was erased by entry %d on %s (%s). So it is not known either who could do what with it.",
+			d.Kind, d.ID, d.Seq, e.By, e.At.Format(time.RFC3339), e.Reason)
+	}
+	return unnamed(none, lost)
+}
+
+// lostSpaces adds to where a team's documents lie its spaces that are lost: no
+// space ever changes its team, so that a later version tells whose it was.
+func (r *Reader) lostSpaces(ctx context.Context, team *Thing, lost []Document) error {
+	for _, d := range lost {
+		if d.Kind != document.KindSpace {
+			continue
+		}
+		s, err := lastKnown(ctx, r.Store, d.ID)
+		if err != nil {
+			return err
+		}
+		if s != nil && s.Team == team.ID {
+			team.in = append(team.in, s.ID)
+		}
+	}
+	return nil
 }
 
 // thingOf takes along what else tells who could do something with a thing: its
-// team, and the apps that single people had access to.
+// team, the apps that single people had access to, and where to look for what is
+// lost of all that.
 func thingOf(v store.View, d document.Doc) (t Thing, err error) {
 	team := ""
 	switch x := d.(type) {
 	case *document.App:
-		t, team = Thing{Kind: x.Kind(), ID: x.ID, Name: x.Name, apps: []*document.App{x}}, x.Team
+		t, team = Thing{Kind: x.Kind(), ID: x.ID, Name: x.Name, apps: []*document.App{x}, in: []string{x.Space}}, x.Team
 	case *document.Space:
-		t, team = Thing{Kind: x.Kind(), ID: x.ID, Name: x.Name}, x.Team
+		t, team = Thing{Kind: x.Kind(), ID: x.ID, Name: x.Name, in: []string{x.ID}}, x.Team
 		t.apps, err = store.Find[*document.App](v, "space", x.ID)
 	case *document.Team:
 		t, team = Thing{Kind: x.Kind(), ID: x.ID, Name: x.Name}, x.ID
-		t.apps, err = store.Find[*document.App](v, "team", x.ID)
+		if t.apps, err = store.Find[*document.App](v, "team", x.ID); err != nil {
+			return t, err
+		}
+		var list []*document.Space
+		list, err = store.Find[*document.Space](v, "team", x.ID)
+		for _, s := range list {
+			t.in = append(t.in, s.ID)
+		}
 	}
 	if err != nil {
 		return t, err
 	}
+	t.in = append(t.in, team)
 	t.Team, err = store.Get[*document.Team](v, team)
+	if fault.Of(err) == fault.NotFound { // lost: a team never goes
+		t.Team, err = &document.Team{Base: document.Base{ID: team}}, nil
+	}
 	return t, err
+}
+
+// concerns tells whether what is lost might say who could do something with the
+// thing: any account, for it may have been an operator, and what lies in the
+// thing's scopes.
+func (t Thing) concerns(d Document) bool {
+	switch d.Kind {
+	case document.KindAccount:
+		return true
+	case document.KindApp: // to which single people may have had access
+		return t.Kind != document.KindApp && slices.Contains(t.in, d.Scope)
+	}
+	return slices.Contains(t.in, d.Scope)
 }
 
 // Who lists who could do something with a thing at a moment, by address, and how
@@ -118,7 +191,7 @@ func (r *Reader) Who(ctx context.Context, m Moment, on Thing, do string, p Page)
 	}
 	var all []Person
 	emails := map[string]string{}
-	err = r.remembering(ctx, m, people, func(v store.View) error {
+	err = r.remembering(ctx, m, append([]document.Kind{document.KindApp}, people...), func(v *memory) error {
 		accounts, err := store.Find[*document.Account](v, "all", "")
 		if err != nil {
 			return err
@@ -129,8 +202,13 @@ func (r *Reader) Who(ctx context.Context, m Moment, on Thing, do string, p Page)
 			if err != nil {
 				return err
 			}
-			if len(x.Holds) > 0 && !p.before(x.Email) && !p.beyond(x.Email) {
+			if len(x.Holds) > 0 {
 				all = append(all, x)
+			}
+		}
+		for _, d := range v.lost {
+			if on.concerns(d) {
+				all = append(all, Person{Lost: &d})
 			}
 		}
 		return nil
@@ -138,18 +216,27 @@ func (r *Reader) Who(ctx context.Context, m Moment, on Thing, do string, p Page)
 	if err != nil {
 		return out, err
 	}
-	slices.SortFunc(all, func(a, b Person) int { return cmp.Compare(a.Email, b.Email) })
+	all = slices.DeleteFunc(all, func(x Person) bool { return p.before(x.key()) || p.beyond(x.key()) })
+	slices.SortFunc(all, func(a, b Person) int { return cmp.Compare(a.key(), b.key()) })
 	if len(all) > p.Max {
 		all = all[:p.Max]
-		out.Next = all[p.Max-1].Email
+		out.Next = all[p.Max-1].key()
 	}
 	for i := range all {
-		if err := r.explain(ctx, m, all[i].Holds, emails); err != nil {
+		if err := r.explain(ctx, m, &all[i], emails); err != nil {
 			return out, err
 		}
 	}
 	out.Items = all
 	return out, nil
+}
+
+// key orders people by address. What is lost comes last: no address begins so.
+func (x Person) key() string {
+	if x.Lost != nil {
+		return "~" + keyOf(x.Lost.Kind, x.Lost.ID)
+	}
+	return x.Email
 }
 
 // needed are the permissions that are asked about.
@@ -260,10 +347,17 @@ func byApp(v store.View, a *document.Account, app *document.App) (Hold, error) {
 	return h, nil
 }
 
-// explain finds the entries that gave what somebody holds, and who did.
-func (r *Reader) explain(ctx context.Context, m Moment, holds []Hold, emails map[string]string) (err error) {
-	for i := range holds {
-		h := &holds[i]
+// explain finds the entries that gave what somebody holds, and who did; or why it
+// is lost.
+func (r *Reader) explain(ctx context.Context, m Moment, x *Person, emails map[string]string) (err error) {
+	if x.Lost != nil {
+		list := []Document{*x.Lost}
+		err := r.tell(ctx, list)
+		x.Lost = &list[0]
+		return err
+	}
+	for i := range x.Holds {
+		h := &x.Holds[i]
 		if h.doc == nil {
 			continue
 		}

@@ -11,10 +11,11 @@ import (
 // Lost is a document of the past that nobody knows any more: the body that held
 // it, or its end, was erased when its retention ended.
 type Lost struct {
-	Kind document.Kind
-	ID   string
-	Rev  int64
-	Seq  int64 // of the entry that held it
+	Kind  document.Kind
+	ID    string
+	Scope string // of the entry that held it, and so its own
+	Rev   int64
+	Seq   int64 // of that entry
 }
 
 // Erased says which documents an answer about the past lacks. It unwraps to what

@@ -65,11 +65,16 @@ func (p past) Find(kind document.Kind, key, value string) ([]document.Doc, error
 // read takes a document out of the entry that changed it.
 func (r *reading) read(kind document.Kind, at store.Change) (document.Doc, error) {
 	var raw []byte
-	if err := r.one(`SELECT body FROM entries WHERE seq = ?`, []any{at.Seq}, &raw); err != nil {
+	var term int64
+	if err := r.one(`SELECT body, scope FROM entries WHERE seq = ?`, []any{at.Seq}, &raw, &term); err != nil {
 		return nil, fmt.Errorf("read entry %d: %w", at.Seq, err)
 	}
 	if raw == nil {
-		return nil, &store.Erased{Lost: []store.Lost{{Kind: kind, ID: at.ID, Rev: at.Rev, Seq: at.Seq}}}
+		scope, err := r.s.words.word(r.transaction, term)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &store.Erased{Lost: []store.Lost{{Kind: kind, ID: at.ID, Scope: scope, Rev: at.Rev, Seq: at.Seq}}}
 	}
 	changes, err := changesIn(raw)
 	if err != nil {

@@ -240,7 +240,7 @@ func TestErasure(t *testing.T) {
 		t.Errorf("the erased body is %q, %x, %v", r.Body, r.Salt, err)
 	}
 	a, b := team(0, ""), team(1, "")
-	lost := []store.Lost{{Kind: document.KindTeam, ID: a.ID, Rev: 1, Seq: 0}}
+	lost := []store.Lost{{Kind: document.KindTeam, ID: a.ID, Scope: a.ID, Rev: 1, Seq: 0}}
 	if err := s.At(t.Context(), 3, func(v store.View) error {
 		var gone *store.Erased
 		if _, err := v.Get(document.KindTeam, a.ID); !errors.As(err, &gone) || !slices.Equal(gone.Lost, lost) || fault.Of(err) != fault.Conflict {
