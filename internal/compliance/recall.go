@@ -59,11 +59,40 @@ func (p *Programme) Recall(ctx context.Context, st store.Store, of Period) (*Rec
 		return nil, err
 	}
 	begin = min(begin, r.Size)
-	if err := st.At(ctx, begin, r.opening); err != nil {
+	var lost []store.Lost
+	if err := st.At(ctx, begin, func(v store.View) error {
+		return r.opening(store.Surviving(v, func(l store.Lost) { lost = append(lost, l) }))
+	}); err != nil {
 		return nil, err
+	}
+	for _, l := range lost {
+		if err := r.lost(ctx, st, l); err != nil {
+			return nil, err
+		}
 	}
 	return r, r.entries(ctx, st, begin)
 }
+
+// lost notes of a status that was erased that nobody knows what it said when the
+// period began. Of what it said it, a later version tells.
+func (r *Recall) lost(ctx context.Context, st store.Store, l store.Lost) error {
+	if l.Kind != document.KindStatus {
+		return nil // without the finding there is a gap all the same, without the beat it is unknown
+	}
+	s, err := store.LastKnown[*document.Status](ctx, st, l.ID)
+	if err != nil || s == nil {
+		return err
+	}
+	at := Point{At: r.From, Seq: l.Seq, Status: document.StatusUnknown, Facts: []string{noLongerKept}}
+	if _, some := r.Sees[s.Scope]; some && r.programme.Check(s.Check) != nil {
+		r.ids[s.ID] = about{s.Check, subject{s.Scope, s.Subject}}
+		r.note(s.Check, subject{s.Scope, s.Subject}, at)
+	}
+	return nil
+}
+
+// noLongerKept is the fact of what was erased.
+const noLongerKept = "The body of this entry is no longer kept."
 
 // bound holds the period against what there is: it begins with the first entry
 // at the earliest, and must not be empty.
@@ -251,7 +280,7 @@ func (r *Recall) erased(h ledger.Header) {
 	for check, subjects := range r.points {
 		for of := range subjects {
 			if of.scope == scope {
-				r.note(check, of, Point{At: h.Time, Seq: h.Seq, Status: document.StatusUnknown, Facts: []string{"The body of this entry is no longer kept."}})
+				r.note(check, of, Point{At: h.Time, Seq: h.Seq, Status: document.StatusUnknown, Facts: []string{noLongerKept}})
 			}
 		}
 	}

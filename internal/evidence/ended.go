@@ -37,8 +37,8 @@ func (x *Exporter) ended(ctx context.Context, identity string) (*document.Space,
 	return found, nil
 }
 
-// before gives a space as it was before the change that ended it, nil if it has
-// not ended.
+// before gives a space as it was before the change that ended it, as far as that is
+// known; nil if it has not ended.
 func (x *Exporter) before(ctx context.Context, c store.Change) (s *document.Space, err error) {
 	gone := false
 	if err := x.cfg.Store.At(ctx, c.Seq+1, func(v store.View) error {
@@ -51,9 +51,5 @@ func (x *Exporter) before(ctx context.Context, c store.Change) (s *document.Spac
 	}); err != nil || !gone {
 		return nil, err
 	}
-	err = x.cfg.Store.At(ctx, c.Seq, func(v store.View) (err error) {
-		s, err = store.Get[*document.Space](v, c.ID)
-		return err
-	})
-	return s, err
+	return store.LastKnown[*document.Space](ctx, x.cfg.Store, c.ID)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/store"
 )
@@ -31,7 +32,9 @@ func (e *entries) fill(b *ledger.Batch) (more bool, err error) {
 				return false, err
 			}
 		}
-		e.add(b, &e.page[0])
+		if err := e.add(b, &e.page[0]); err != nil {
+			return false, err
+		}
 		e.page = e.page[1:]
 	}
 	return true, nil
@@ -55,28 +58,38 @@ func (e *entries) read() error {
 }
 
 // add passes on an entry: with its body, if the pack holds that.
-func (e *entries) add(b *ledger.Batch, r *store.Record) {
+func (e *entries) add(b *ledger.Batch, r *store.Record) error {
+	shown, err := e.shown(r)
+	if err != nil {
+		return err
+	}
 	l := b.Add(r.Header.Seq)
 	e.header = r.Header.Append(e.header[:0])
 	l.Header = append(b.Bytes(len(e.header))[:0], e.header...)
-	if e.shown(r) {
+	if shown {
 		l.Framed = b.Bytes(ledger.FrameSize + len(r.Body))
 		copy(l.Framed[ledger.FrameSize:], r.Body)
 		l.Salt = r.Salt
 	}
+	return nil
 }
 
 // shown tells whether the pack holds an entry's body: those of the period and
-// of the opening state, in scope and not erased.
-func (p *export) shown(r *store.Record) bool {
-	if r.Body == nil || !p.inScope(r.Header.Scope) {
-		return false
+// of the opening state, in scope and not erased, and those that say of these which
+// were erased.
+func (p *export) shown(r *store.Record) (bool, error) {
+	if !p.inScope(r.Header.Scope) {
+		return false, nil
 	}
-	if p.inPeriod(r.Header.Seq) {
-		return true
+	_, opening := slices.BinarySearch(p.opening, r.Header.Seq)
+	_, erasure := slices.BinarySearch(p.erasures, r.Header.Seq)
+	switch wanted := p.inPeriod(r.Header.Seq) || opening || erasure; {
+	case !wanted || p.erased[r.Header.Seq]:
+		return false, nil
+	case r.Body == nil:
+		return false, fault.New(fault.Conflict, "The body of entry %d was erased while the pack was written. Export it again.", r.Header.Seq)
 	}
-	_, ok := slices.BinarySearch(p.opening, r.Header.Seq)
-	return ok
+	return true, nil
 }
 
 func (p *export) inPeriod(seq int64) bool { return seq >= p.first && seq < p.last }

@@ -9,6 +9,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -198,6 +199,8 @@ type export struct {
 	state      int64     // one past the last seq of that state
 	opening    []int64   // seqs that hold the opening state, before the period
 	ranges     []ledger.Range
+	erased     map[int64]bool // entries of the ranges whose bodies are known to be erased
+	erasures   []int64        // entries after the period that say so
 }
 
 // plan finds what the pack must hold.
@@ -224,7 +227,10 @@ func (p *export) plan() error {
 	if err := p.findOpening(); err != nil {
 		return err
 	}
-	p.ranges = ranges(p.opening, max(p.first-1, 0), p.last+1)
+	if err := p.findErasures(); err != nil {
+		return err
+	}
+	p.ranges = ranges(p.opening, max(p.first-1, 0), p.last+1, p.erasures)
 	return nil
 }
 
@@ -238,8 +244,8 @@ func (p *export) findScopes() error {
 	for _, seq := range history {
 		if err := p.cfg.Store.At(p.ctx, seq+1, func(v store.View) error {
 			s, err := store.Get[*document.Space](v, p.pack.Scope)
-			if fault.Of(err) == fault.NotFound {
-				return nil // its end
+			if gone := (*store.Erased)(nil); errors.As(err, &gone) || fault.Of(err) == fault.NotFound {
+				return nil // not known any more, or its end
 			}
 			if err != nil {
 				return err
@@ -258,7 +264,8 @@ func (p *export) findScopes() error {
 
 // findOpening lists the entries before the period that last wrote each
 // document in scope, also those that deleted one: without them a document that
-// comes to be again in the period would seem to skip revisions.
+// comes to be again in the period would seem to skip revisions. So would one whose
+// entry is left out because its body was erased since.
 func (p *export) findOpening() error {
 	seen := map[int64]bool{}
 	for _, kind := range document.Kinds() {
@@ -274,13 +281,50 @@ func (p *export) findOpening() error {
 			if err != nil {
 				return err
 			}
-			if p.inScope(r.Header.Scope) && r.Body != nil {
+			if p.inScope(r.Header.Scope) {
 				seen[c.Seq] = true
 				p.opening = append(p.opening, c.Seq)
 			}
 		}
 	}
 	slices.Sort(p.opening)
+	return nil
+}
+
+// findErasures lists which bodies of the opening state and of the period were
+// erased, and the entries after the period that say so: only what a later one
+// replaced is erased, so that no earlier entry can.
+func (p *export) findErasures() error {
+	p.erased = map[int64]bool{}
+	for q := (store.Query{Scopes: p.scopes, Actions: []string{"body.erase"}, Outcome: ledger.OK, FromSeq: p.first, ToSeq: p.checkpoint.Size, Limit: 100}); ; {
+		list, err := p.cfg.Store.Entries(p.ctx, q)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for i := range list {
+			if err := p.findErased(&list[i]); err != nil {
+				return err
+			}
+		}
+		q.FromSeq = list[len(list)-1].Header.Seq + 1
+	}
+}
+
+func (p *export) findErased(r *store.Record) error {
+	body, err := ledger.ParseBody(r.Body)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", r.Header.Seq, err)
+	}
+	named := false
+	for _, e := range body.Erased {
+		_, opening := slices.BinarySearch(p.opening, e.Seq)
+		if opening || e.Seq >= p.first && e.Seq < p.last {
+			p.erased[e.Seq], named = true, true
+		}
+	}
+	if named && r.Header.Seq >= p.last {
+		p.erasures = append(p.erasures, r.Header.Seq)
+	}
 	return nil
 }
 
@@ -292,8 +336,9 @@ func (p *export) inScope(scope *string) bool {
 	return slices.Contains(p.scopes, s)
 }
 
-// ranges joins single entries before a with the range [a, b).
-func ranges(single []int64, a, b int64) []ledger.Range {
+// ranges joins single entries before a with the range [a, b) and single entries
+// after it.
+func ranges(before []int64, a, b int64, after []int64) []ledger.Range {
 	var out []ledger.Range
 	add := func(lo, hi int64) {
 		if n := len(out); n > 0 && lo <= out[n-1].To {
@@ -302,11 +347,16 @@ func ranges(single []int64, a, b int64) []ledger.Range {
 		}
 		out = append(out, ledger.Range{From: lo, To: hi})
 	}
-	for _, s := range single {
+	for _, s := range before {
 		if s < a {
 			add(s, s+1)
 		}
 	}
 	add(a, b)
+	for _, s := range after {
+		if s >= b {
+			add(s, s+1)
+		}
+	}
 	return out
 }

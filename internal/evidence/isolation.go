@@ -20,6 +20,7 @@ type isolation struct {
 	Attempts []*document.Attempt
 	Drawing  drawing
 	PHI      []phiPath
+	Lost     int // documents that are not known any more
 }
 
 type isolatedApp struct {
@@ -33,7 +34,13 @@ type isolatedApp struct {
 // isolation reads the state that the pack shows.
 func (p *export) isolation(a About, g *gathered) (*isolation, error) {
 	out := &isolation{About: a}
+	lost := map[store.Lost]bool{}
 	err := p.cfg.Store.At(p.ctx, p.state, func(v store.View) (err error) {
+		v = store.Surviving(v, func(l store.Lost) {
+			if l.Scope == p.pack.Scope {
+				lost[l] = true
+			}
+		})
 		d, err := v.Get(document.KindSpace, p.pack.Scope)
 		if err != nil {
 			return err
@@ -41,7 +48,7 @@ func (p *export) isolation(a About, g *gathered) (*isolation, error) {
 		if s, ok := d.(*document.Space); ok {
 			out.Doc = s
 		} else {
-			// It began after the period, or ended in it: as it last was.
+			// It began after the period, or ended in it, or is not known: as it last was.
 			out.Doc = p.space
 		}
 		all, err := store.Find[*document.Space](v, "all", "")
@@ -67,6 +74,7 @@ func (p *export) isolation(a About, g *gathered) (*isolation, error) {
 		}
 		return err
 	})
+	out.Lost = len(lost)
 	out.Drawing = out.draw()
 	return out, err
 }

@@ -75,7 +75,8 @@ func (v *verifier) follows(prev *verifier) error {
 
 // compareStates compares the documents that live when the period begins with
 // those that lived when the previous one ended. A document whose entry was
-// erased since then counts if the entry's header is the same.
+// erased since then counts if the entry's header is the same; an older version of
+// it, in an entry that is here for another document, says nothing.
 func (v *verifier) compareStates(closing map[docKey]document) (count int, err error) {
 	opening := v.walk.bodies.opening
 	if opening == nil {
@@ -96,7 +97,9 @@ func (v *verifier) compareStates(closing map[docKey]document) (count int, err er
 	}
 	for _, key := range sortedKeys(opening) {
 		got := opening[key]
-		if want, ok := closing[key]; !got.deleted && (!ok || want.deleted || want.seq != got.seq) {
+		want, ok := closing[key]
+		ok = ok && !want.deleted
+		if !got.deleted && (!ok || want.seq != got.seq) && !(ok && want.seq > got.seq && v.walk.bodies.erasedSince(want)) {
 			return 0, refuse(OpeningGroup, bodiesPath, got.seq,
 				"%.40q %.80q of the opening state did not live when the previous pack ended, or was last written by another entry", key.kind, key.id)
 		}

@@ -33,38 +33,15 @@ func NewSight(ctx context.Context, st store.Store, reads map[string]bool) (Sight
 		return s, err
 	}
 	for _, c := range gone {
-		space, err := lastKnown(ctx, st, c.ID)
+		space, err := store.LastKnown[*document.Space](ctx, st, c.ID)
 		if err != nil {
 			return s, err
 		}
-		if space != nil {
+		if space != nil { // otherwise nobody knows any more whose it was
 			s.gone[c.ID], s.open[c.ID] = ended{Space: space, seq: c.Seq}, s.open[space.Team]
 		}
 	}
 	return s, nil
-}
-
-// lastKnown gives the newest version of a space that is not erased; nil if there
-// is none: then nobody knows any more whose it was.
-func lastKnown(ctx context.Context, st store.Store, id string) (*document.Space, error) {
-	list, err := st.History(ctx, document.KindSpace, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, seq := range slices.Backward(list) {
-		rec, err := st.Entry(ctx, seq)
-		if err != nil {
-			return nil, err
-		}
-		doc, _, err := docIn(rec, document.KindSpace, id)
-		if err != nil {
-			return nil, err
-		}
-		if space, ok := doc.(*document.Space); ok {
-			return space, nil
-		}
-	}
-	return nil, nil
 }
 
 // destroyed lists the spaces that there are no more, by the change that took each

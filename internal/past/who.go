@@ -124,7 +124,7 @@ func (r *Reader) lostSpaces(ctx context.Context, team *Thing, lost []Document) e
 		if d.Kind != document.KindSpace {
 			continue
 		}
-		s, err := lastKnown(ctx, r.Store, d.ID)
+		s, err := store.LastKnown[*document.Space](ctx, r.Store, d.ID)
 		if err != nil {
 			return err
 		}

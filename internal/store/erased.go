@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -64,4 +66,24 @@ func (s surviving) tell(err error) error {
 		s.lost(l)
 	}
 	return nil
+}
+
+// LastKnown gives the newest version of a document that is neither its end nor
+// erased; nil if there is none.
+func LastKnown[T document.Doc](ctx context.Context, st Store, id string) (doc T, err error) {
+	list, err := st.History(ctx, doc.Kind(), id)
+	if err != nil {
+		return doc, err
+	}
+	for _, seq := range slices.Backward(list) {
+		err := st.At(ctx, seq+1, func(v View) (err error) {
+			doc, err = Get[T](v, id)
+			return err
+		})
+		if gone := (*Erased)(nil); errors.As(err, &gone) || fault.Of(err) == fault.NotFound {
+			continue
+		}
+		return doc, err
+	}
+	return doc, nil
 }

@@ -3,7 +3,6 @@ package bodies
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"slices"
 	"time"
 
@@ -129,24 +128,4 @@ func (c change) needed(v store.View, seq int64) error {
 		}
 	}
 	return nil
-}
-
-// space gives a space that there is no more as it last was known, nil if the scope
-// is none.
-func space(ctx context.Context, st store.Store, scope string) (s *document.Space, err error) {
-	list, err := st.History(ctx, document.KindSpace, scope)
-	if err != nil {
-		return nil, err
-	}
-	for _, seq := range slices.Backward(list) {
-		err := st.At(ctx, seq+1, func(v store.View) error {
-			s, err = store.Get[*document.Space](v, scope)
-			return err
-		})
-		if gone := (*store.Erased)(nil); errors.As(err, &gone) || fault.Of(err) == fault.NotFound {
-			continue
-		}
-		return s, err
-	}
-	return nil, nil
 }

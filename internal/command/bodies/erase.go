@@ -38,7 +38,7 @@ type Erase struct {
 
 	bodies []*body
 	unseen bool            // one of the entries is not there
-	ended  *document.Space // the scope, if that is a space that there is no more
+	last   *document.Space // the scope, if that is a space, as it was last known
 	target ledger.Target
 }
 
@@ -65,7 +65,7 @@ func (c *Erase) Prepare(ctx context.Context, t control.Tools) error {
 		c.bodies = append(c.bodies, b)
 	}
 	var err error
-	c.ended, err = space(ctx, t.Store, c.bodies[0].scope)
+	c.last, err = store.LastKnown[*document.Space](ctx, t.Store, c.bodies[0].scope)
 	return err
 }
 
@@ -98,8 +98,8 @@ func (c *Erase) aimed(v store.View, scope string) (t ledger.Target, team string,
 		return t, "", err
 	}
 	s, ok := d.(*document.Space)
-	if !ok {
-		s = c.ended
+	if !ok { // it is no more, or no space
+		s = c.last
 	}
 	if s != nil {
 		return ledger.Target{Kind: "space", ID: s.ID, Name: s.Name}, s.Team, nil
