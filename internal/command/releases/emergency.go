@@ -23,10 +23,9 @@ const minReason = 10
 // by whoever pushed it, where the team's policy allows that. It leaves an
 // exception behind, and a release that somebody has to Review.
 type Emergency struct {
-	App, Identity string            // app; version or id of the release
-	Release       *document.Release // the result
+	App, Identity string // app; version or id of the release
 
-	aimed
+	aimed // with the result
 }
 
 // Action is release.approve: it stands in the place of an approval.
@@ -34,10 +33,8 @@ func (*Emergency) Action() string { return "release.approve" }
 
 // Aim is the release. Whoever sees it may aim at it: Decide tells the others what
 // to do instead.
-func (c *Emergency) Aim(v store.View) (a control.Aim, err error) {
-	a, err = c.aim(v, c.App, c.Identity, authz.AppView)
-	c.Release = c.release
-	return a, err
+func (c *Emergency) Aim(v store.View) (control.Aim, error) {
+	return c.aim(v, c.App, c.Identity, authz.AppView)
 }
 
 // Decide is for owners and admins of a team that allows it, who say why. The
@@ -50,8 +47,8 @@ func (c *Emergency) Decide(v store.View, by control.By, now time.Time, d *contro
 	if err := c.allowed(v, by); err != nil {
 		return err
 	}
-	if r.Status != document.ReleaseWaiting {
-		return fault.New(fault.Conflict, "Release v%d does not wait for approval: it is %s.", r.Version, r.Status)
+	if err := c.waits(); err != nil {
+		return err
 	}
 	reason := strings.TrimSpace(by.Reason)
 	if utf8.RuneCountInString(reason) < minReason {
@@ -100,19 +97,16 @@ func (c *Emergency) allowed(v store.View, by control.By) error {
 type Review struct {
 	App, Identity string // app; version or id of the release
 	Note          string
-	Release       *document.Release // the result
 
-	aimed
+	aimed // with the result
 }
 
 // Action is release.review.
 func (*Review) Action() string { return "release.review" }
 
 // Aim is the release, for the same as with Approve.
-func (c *Review) Aim(v store.View) (a control.Aim, err error) {
-	a, err = c.aim(v, c.App, c.Identity, authz.AppView)
-	c.Release = c.release
-	return a, err
+func (c *Review) Aim(v store.View) (control.Aim, error) {
+	return c.aim(v, c.App, c.Identity, authz.AppView)
 }
 
 // Decide refuses everybody whose approval would have been refused, and whoever

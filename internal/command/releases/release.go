@@ -35,8 +35,8 @@ func Find(v store.View, app *document.App, identity string) (*document.Release, 
 // aimed is a release of an app that a command is about. Only whoever may see
 // the app is told that there is no such release.
 type aimed struct {
+	Release *document.Release
 	app     *document.App
-	release *document.Release
 	missing error
 }
 
@@ -46,22 +46,29 @@ func (x *aimed) aim(v store.View, app, release string, need authz.Permission) (o
 	}
 	out = apps.Aim(x.app, need)
 	out.Hidden = "app"
-	if x.release, x.missing = Find(v, x.app, release); x.missing != nil {
-		x.release = nil
+	if x.Release, x.missing = Find(v, x.app, release); x.missing != nil {
+		x.Release = nil
 		out.Target.Kind = "release"
 		return out, nil
 	}
-	out.Target = ledger.Target{Kind: "release", ID: x.release.ID, Name: fmt.Sprintf("%s v%d", x.app.Name, x.release.Version)}
+	out.Target = ledger.Target{Kind: "release", ID: x.Release.ID, Name: fmt.Sprintf("%s v%d", x.app.Name, x.Release.Version)}
 	return out, nil
+}
+
+// waits refuses a release that does not wait for approval.
+func (x *aimed) waits() error {
+	if x.Release.Status != document.ReleaseWaiting {
+		return fault.New(fault.Conflict, "Release v%d does not wait for approval: it is %s.", x.Release.Version, x.Release.Status)
+	}
+	return nil
 }
 
 // Approve is a second person's yes to a release that waits for one.
 type Approve struct {
 	App, Identity string // app; version or id of the release
 	Note          string
-	Release       *document.Release // the result
 
-	aimed
+	aimed // with the result
 }
 
 // Action is release.approve.
@@ -69,10 +76,8 @@ func (*Approve) Action() string { return "release.approve" }
 
 // Aim is the release. The author of one may aim at it: Decide refuses them
 // with the reason that matters.
-func (c *Approve) Aim(v store.View) (a control.Aim, err error) {
-	a, err = c.aim(v, c.App, c.Identity, authz.AppView)
-	c.Release = c.release
-	return a, err
+func (c *Approve) Aim(v store.View) (control.Aim, error) {
+	return c.aim(v, c.App, c.Identity, authz.AppView)
 }
 
 // Decide refuses the author, their creatures, and everybody who is no approver.
@@ -89,8 +94,8 @@ func (c *Approve) Decide(v store.View, by control.By, now time.Time, d *control.
 			return fault.New(fault.Conflict, "You approved this release already.")
 		}
 	}
-	if r.Status != document.ReleaseWaiting {
-		return fault.New(fault.Conflict, "Release v%d does not wait for approval: it is %s.", r.Version, r.Status)
+	if err := c.waits(); err != nil {
+		return err
 	}
 	yes, err := approval(c.Note, by, now)
 	if err != nil {
@@ -124,10 +129,10 @@ func approval(note string, by control.By, now time.Time) (*document.Approval, er
 
 // second refuses whoever is no second person for the release.
 func (x *aimed) second(v store.View, by control.By) error {
-	if by.Actor.ID == x.release.By {
+	if by.Actor.ID == x.Release.By {
 		return fault.New(fault.Forbidden, "You pushed this release: a second person must approve it.")
 	}
-	if slices.Contains(x.release.Authors, by.Actor.Email) {
+	if slices.Contains(x.Release.Authors, by.Actor.Email) {
 		return fault.New(fault.Forbidden, "You wrote or pushed part of this release: somebody who did not must approve it.")
 	}
 	ok, err := authz.Allowed(v, by.Subject(), by.Actor.Roles, authz.AppApprove, authz.Resource{Team: x.app.Team, App: x.app.ID})
@@ -137,7 +142,7 @@ func (x *aimed) second(v store.View, by control.By) error {
 	if !ok {
 		return fault.New(fault.Forbidden, "Only an approver of the team can approve a release.")
 	}
-	return x.independent(v, by, x.release.By, x.release.ByEmail, "pushed this release")
+	return x.independent(v, by, x.Release.By, x.Release.ByEmail, "pushed this release")
 }
 
 // independent refuses whoever owes their account or role to somebody who had a
@@ -166,7 +171,7 @@ func (x *aimed) carries(v store.View, by control.By) (*document.Release, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := x.release
+	r := x.Release
 	var lived int64 // the newest config that was live before it
 	for _, o := range list {
 		if o.LiveAt != nil && o.ID != r.ID && (r.LiveAt == nil || o.LiveAt.Before(*r.LiveAt)) {
@@ -194,7 +199,7 @@ type Rollback struct {
 func (*Rollback) Action() string { return "release.rollback" }
 
 // Aim is the earlier release.
-func (c *Rollback) Aim(v store.View) (a control.Aim, err error) {
+func (c *Rollback) Aim(v store.View) (control.Aim, error) {
 	return c.aim(v, c.App, c.Identity, authz.AppDeploy)
 }
 
@@ -204,7 +209,7 @@ func (c *Rollback) Decide(v store.View, by control.By, now time.Time, d *control
 	if c.missing != nil {
 		return c.missing
 	}
-	from := c.release
+	from := c.aimed.Release
 	if from.LiveAt == nil || from.Slug == "" {
 		return fault.New(fault.Invalid, "Cannot roll back to v%d: it was never live with a build.", from.Version)
 	}
