@@ -37,7 +37,15 @@ func columns(groups ...[]pack.Column) []pack.Column {
 	return out
 }
 
-var when = []pack.Column{{"time", "/header/time"}, {"action", "/body/action"}, {"outcome", "/body/outcome"}}
+// Other columns that reports of all kinds of actions have: what was done and how
+// it came out, to what, what was answered and given as reason, and how many
+// refusals one entry stands for.
+var (
+	when    = []pack.Column{{"time", "/header/time"}, {"action", "/body/action"}, {"outcome", "/body/outcome"}}
+	what    = []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}
+	because = []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}
+	often   = []pack.Column{{"count", "/body/count"}}
+)
 
 // Definitions are the reports that every pack has.
 var Definitions = []Definition{
@@ -74,14 +82,14 @@ var Definitions = []Definition{
 		Says:    "Every attempt to approve a release, also those that were refused, and the reviews of what went live in an emergency.",
 		Covers:  "every entry release.approve, release.emergency, release.review and release.rollback in the period, whatever its outcome",
 		Actions: []string{"release.approve", "release.emergency", "release.review", "release.rollback"},
-		Columns: columns(when, []pack.Column{{"release", "/body/target/name"}}, who, []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+		Columns: columns(when, []pack.Column{{"release", "/body/target/name"}}, who, because, often),
 	},
 	{
 		Name: "config-changes", Title: "Configuration changes",
 		Says:    "Which config vars were set or removed, by whom. Names only: values are sealed and in no report.",
 		Covers:  "every entry in the period that set or removed config vars of an app in scope",
 		Actions: []string{"config.set", "addon.create", "addon.provision", "addon.attach", "addon.detach", "addon.destroy"},
-		Columns: columns(when, []pack.Column{{"target", "/body/target/name"}, {"details", "/body/details"}}, who, []pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}),
+		Columns: columns(when, []pack.Column{{"target", "/body/target/name"}, {"details", "/body/details"}}, who, because),
 	},
 	{
 		Name: "access-events", Title: "Access events",
@@ -91,8 +99,7 @@ var Definitions = []Definition{
 			"account.login", "account.use", "token.create", "token.revoke", "key.add", "key.remove", "config.read", "credential.read", "log.read",
 			"repository.read", "repository.push", "session.open", "session.play", "evidence.export", "evidence.issue",
 		},
-		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
-			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+		Columns: columns(when, what, who, because, often),
 	},
 	{
 		Name: "sessions", Title: "Sessions",
@@ -119,16 +126,14 @@ var Definitions = []Definition{
 			"account.create", "account.suspend", "team.create", "role.grant", "role.revoke", "policy.update",
 			"request.grant", "request.refuse", "collaborator.add", "collaborator.remove", "attempt.stage",
 		},
-		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
-			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}, {"count", "/body/count"}}),
+		Columns: columns(when, what, who, because, often),
 	},
 	{
 		Name: "space-changes", Title: "Changes of spaces",
 		Says:    "Spaces made and destroyed, and who may connect to them.",
 		Covers:  "every entry in the period that changed a space in scope, its apps' domains or certificates",
 		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.destroy", "space.gone", "space.dispose", "app.create", "app.update", "app.destroy", "app.dispose", "domain.add", "domain.update", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
-		Columns: columns(when, []pack.Column{{"target kind", "/body/target/kind"}, {"target", "/body/target/name"}, {"details", "/body/details"}}, who,
-			[]pack.Column{{"told", "/body/error"}, {"reason", "/body/reason"}}),
+		Columns: columns(when, what, who, because),
 	},
 	{
 		Name: "check-results", Title: "What checks said",
