@@ -37,16 +37,6 @@ func (l lab) erase(scope, who string, seqs ...int64) int64 {
 	return l.do(&bodies.Erase{Seqs: seqs, Confirm: scope}, who)
 }
 
-func (l lab) seq(q store.Query) int64 {
-	l.T.Helper()
-	q.Limit = 1
-	list, err := l.Store.Entries(l.T.Context(), q)
-	if err != nil || len(list) == 0 {
-		l.T.Fatalf("%+v: %v", q, err)
-	}
-	return list[0].Header.Seq
-}
-
 // TestErased: of what an erased body held it is told that it is not known, since
 // when, why and by which entry; and everything else as before.
 func TestErased(t *testing.T) {
@@ -161,9 +151,9 @@ func TestErasedWho(t *testing.T) {
 	l := newLab(t)
 	m := l.now()
 	whole := told(l.who(m, "clinic", "app.deploy"))
-	account := l.seq(store.Query{Actions: []string{"account.create"}, Target: l.IDs["account:viewer"]})
-	role := l.seq(store.Query{Actions: []string{"role.grant"}, Target: l.IDs["account:dev"]})
-	access := l.seq(store.Query{Actions: []string{"collaborator.add"}})
+	account := l.First(store.Query{Actions: []string{"account.create"}, Target: l.IDs["account:viewer"]})
+	role := l.First(store.Query{Actions: []string{"role.grant"}, Target: l.IDs["account:dev"]})
+	access := l.First(store.Query{Actions: []string{"collaborator.add"}})
 	l.do(&people.SuspendAccount{Email: "viewer@example.org"}, "root")
 	l.do(&teams.GrantRole{Team: "care", Email: "dev@example.org", Role: authz.Viewer}, "admin")
 	granted := l.now()

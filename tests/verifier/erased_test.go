@@ -52,10 +52,10 @@ func TestErasedExports(t *testing.T) {
 		period evidence.Request
 		not    []int64
 	}{
-		"inside":                 {period(-1, 4), []int64{on, named, read}},
-		"in the opening state":   {period(4, 8), []int64{on, named}},
-		"with the erasures":      {period(-1, years+2), []int64{on, named, read}},
-		"after everything":       {period(years+2, years+3), nil},
+		"inside":               {period(-1, 4), []int64{on, named, read}},
+		"in the opening state": {period(4, 8), []int64{on, named}},
+		"with the erasures":    {period(-1, years+2), []int64{on, named, read}},
+		"after everything":     {period(years+2, years+3), nil},
 	} {
 		l.Set(evidencetest.After(time.Duration(years+4) * time.Hour))
 		b := l.Export(tt.period)

@@ -53,17 +53,6 @@ func (l *lab) do(cmd control.Command, by control.By) int64 {
 	return seq
 }
 
-// first is the first entry of an action, in the order of the ledger.
-func (l *lab) first(q store.Query) int64 {
-	l.T.Helper()
-	q.Limit = 1
-	list, err := l.Store.Entries(l.T.Context(), q)
-	if err != nil || len(list) == 0 {
-		l.T.Fatalf("%+v: %v", q, err)
-	}
-	return list[0].Header.Seq
-}
-
 // TestErase erases a body that holds a name that must be nowhere any more, in the
 // files neither, and looks at what remains.
 func TestErase(t *testing.T) {
@@ -154,9 +143,9 @@ func TestRefusals(t *testing.T) {
 	l.Set(later)
 	silent := l.As("owner")
 	silent.Reason = " "
-	entry := func(action, app string) int64 { return l.first(store.Query{Actions: []string{action}, App: app}) }
+	entry := func(action, app string) int64 { return l.First(store.Query{Actions: []string{action}, App: app}) }
 	space := func(action string) int64 {
-		return l.first(store.Query{Actions: []string{action}, Scopes: []string{ward}})
+		return l.First(store.Query{Actions: []string{action}, Scopes: []string{ward}})
 	}
 	head, err := l.Store.Head(t.Context())
 	if err != nil {
@@ -178,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		"not there":          {[]int64{l.renamed, head.Size + 100}, l.As("owner"), fault.NotFound, "find that entry"},
 		"two scopes":         {[]int64{l.renamed, 0}, l.As("root"), fault.Invalid, "one scope at a time"},
 		"no reason":          {[]int64{l.renamed}, silent, fault.Invalid, "Say why"},
-		"newest version":     {[]int64{l.renamed, l.first(store.Query{Actions: []string{"app.update"}, App: clinic, FromSeq: l.renamed + 1})}, l.As("owner"), fault.Conflict, "newest version of"},
+		"newest version":     {[]int64{l.renamed, l.First(store.Query{Actions: []string{"app.update"}, App: clinic, FromSeq: l.renamed + 1})}, l.As("owner"), fault.Conflict, "newest version of"},
 		"a release's config": {[]int64{entry("config.set", clinic)}, l.As("owner"), fault.Conflict, "config of release v1"},
 		"in force too long":  {[]int64{renamed}, l.As("owner"), fault.Forbidden, "must be kept until 2036-03-02"},
 		"replaced too late":  {[]int64{space("space.allocate")}, l.As("owner"), fault.Forbidden, "must be kept until 2034-03-02"},
@@ -194,7 +183,7 @@ func TestRefusals(t *testing.T) {
 	if rec, err := l.Store.Entry(t.Context(), l.renamed); err != nil || rec.Body == nil {
 		t.Errorf("a refused command erased it: %v", err)
 	}
-	denied := l.first(store.Query{Actions: []string{"body.erase"}, Outcome: ledger.Denied})
+	denied := l.First(store.Query{Actions: []string{"body.erase"}, Outcome: ledger.Denied})
 	if rec, err := l.Store.Entry(t.Context(), denied); err != nil || *rec.Header.Scope != ward {
 		t.Errorf("the denial is entry %d, %v", denied, err)
 	}
@@ -222,13 +211,13 @@ func TestScopes(t *testing.T) {
 	l.Set(later)
 	l.do(&bodies.Erase{Seqs: []int64{made}, Confirm: "cellar"}, l.As("owner"))
 	l.refused(&bodies.Erase{Seqs: []int64{made}, Confirm: "cellar"}, l.As("stranger"), fault.NotFound, "find that entry")
-	gone := l.first(store.Query{Actions: []string{"space.gone"}})
+	gone := l.First(store.Query{Actions: []string{"space.gone"}})
 	l.refused(&bodies.Erase{Seqs: []int64{gone}, Confirm: "cellar"}, l.As("owner"), fault.Conflict, "newest version")
 
-	account := l.first(store.Query{Actions: []string{"account.create"}})
+	account := l.First(store.Query{Actions: []string{"account.create"}})
 	l.refused(&bodies.Erase{Seqs: []int64{account}, Confirm: "api.localhost"}, l.As("root"), fault.Conflict, "newest version of account")
-	role := l.first(store.Query{Scopes: []string{l.IDs["team:care"]}, Actions: []string{"role.revoke"}})
+	role := l.First(store.Query{Scopes: []string{l.IDs["team:care"]}, Actions: []string{"role.revoke"}})
 	l.refused(&bodies.Erase{Seqs: []int64{role}, Confirm: "care"}, l.As("owner"), fault.Conflict, "newest version of member")
-	l.do(&bodies.Erase{Seqs: []int64{l.first(store.Query{Actions: []string{"account.create"}, Target: l.IDs["account:viewer"]})}, Confirm: "api.localhost"}, l.As("root"))
-	l.do(&bodies.Erase{Seqs: []int64{l.first(store.Query{Actions: []string{"role.grant"}, Target: l.IDs["account:viewer"]})}, Confirm: "care"}, l.As("owner"))
+	l.do(&bodies.Erase{Seqs: []int64{l.First(store.Query{Actions: []string{"account.create"}, Target: l.IDs["account:viewer"]})}, Confirm: "api.localhost"}, l.As("root"))
+	l.do(&bodies.Erase{Seqs: []int64{l.First(store.Query{Actions: []string{"role.grant"}, Target: l.IDs["account:viewer"]})}, Confirm: "care"}, l.As("owner"))
 }

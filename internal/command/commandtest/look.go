@@ -215,3 +215,14 @@ func Read(w *World, fn func(View) error) {
 		w.T.Fatal(err)
 	}
 }
+
+// First is the seq of the first entry that a query finds.
+func (w *World) First(q store.Query) int64 {
+	w.T.Helper()
+	q.Limit = 1
+	list, err := w.Store.Entries(w.T.Context(), q)
+	if err != nil || len(list) == 0 {
+		w.T.Fatalf("%+v: %v", q, err)
+	}
+	return list[0].Header.Seq
+}
