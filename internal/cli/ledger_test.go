@@ -26,6 +26,9 @@ func TestLedgerVerify(t *testing.T) {
 	}
 	// What it does beside the server must not disturb it.
 	s.ok("teams:create", "more")
+	s.fails(1, "and so a part of the present", "ledger:erase", "0", "--reason", "it is old", "--confirm", "x")
+	s.fails(2, "is no seq", "ledger:erase", "first", "--confirm", "x")
+	s.fails(2, "needs the seq", "ledger:erase")
 	s.stop()
 
 	var got struct {
