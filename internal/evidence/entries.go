@@ -87,7 +87,7 @@ func (p *export) shown(r *store.Record) (bool, error) {
 	case !wanted || p.erased[r.Header.Seq]:
 		return false, nil
 	case r.Body == nil:
-		return false, fault.New(fault.Conflict, "The body of entry %d was erased while the pack was written. Export it again.", r.Header.Seq)
+		return false, fault.New(fault.Conflict, "The body of entry %d is not there: it was erased while the pack was written. Export it again; if that does not help, look at the ledger with ledger:verify.", r.Header.Seq)
 	}
 	return true, nil
 }

@@ -68,7 +68,7 @@ func (r *Reader) erasures(ctx context.Context, seqs map[int64]bool) (map[int64]*
 func erasedBy(rec store.Record, seqs map[int64]bool, out map[int64]*Erasure) error {
 	body, err := ledger.ParseBody(rec.Body)
 	if err != nil {
-		return err
+		return &store.Damage{Seq: rec.Header.Seq, What: "its body cannot be read"}
 	}
 	for _, e := range body.Erased {
 		if seqs[e.Seq] && out[e.Seq] == nil {
