@@ -76,12 +76,13 @@ func (v *verifier) follows(prev *verifier) error {
 // compareStates compares the documents that live when the period begins with
 // those that lived when the previous one ended. A document whose entry was
 // erased since then counts if the entry's header is the same; an older version of
-// it, in an entry that is here for another document, says nothing.
+// it may show in an entry that is here because it wrote another one last.
 func (v *verifier) compareStates(closing map[docKey]document) (count int, err error) {
 	opening := v.walk.bodies.opening
 	if opening == nil {
 		return 0, refuse(OpeningGroup, headersPath, noSeq, "no entry is at or after the period's beginning")
 	}
+	last := map[int64]bool{} // entries that wrote some document last
 	for _, key := range sortedKeys(closing) {
 		want := closing[key]
 		if want.deleted || !v.walk.scopes[want.scope] {
@@ -94,12 +95,14 @@ func (v *verifier) compareStates(closing map[docKey]document) (count int, err er
 			return 0, refuse(OpeningGroup, bodiesPath, want.seq,
 				"%.40q %.80q, last written by this entry in the previous pack, is not so in the opening state", key.kind, key.id)
 		}
+		last[want.seq] = last[want.seq] || same
 	}
 	for _, key := range sortedKeys(opening) {
 		got := opening[key]
-		want, ok := closing[key]
-		ok = ok && !want.deleted
-		if !got.deleted && (!ok || want.seq != got.seq) && !(ok && want.seq > got.seq && v.walk.bodies.erasedSince(want)) {
+		want, lived := closing[key]
+		lived = lived && !want.deleted
+		older := lived && want.seq > got.seq && last[got.seq] && v.walk.bodies.erasedSince(want)
+		if !got.deleted && !older && (!lived || want.seq != got.seq) {
 			return 0, refuse(OpeningGroup, bodiesPath, got.seq,
 				"%.40q %.80q of the opening state did not live when the previous pack ended, or was last written by another entry", key.kind, key.id)
 		}

@@ -1,5 +1,5 @@
 // Package bodies has the command that erases bodies of entries whose retention
-// has ended (spec/ledger.md "Erasure", ADR 0030).
+// has ended (spec/ledger.md "Erasure", ADR 0031).
 //
 // Invariants: nothing is erased that the present rests on, that must still be
 // kept, or that says what else was erased; the entry names what went and holds

@@ -79,18 +79,20 @@ function withPrevious(pack, previous) {
 }
 
 // begins wants the same documents, written by the same entries; one whose body
-// was erased since then is known by its header, and an older version of it, in an
-// entry that is here for another document, says nothing.
+// was erased since then is known by its header, and an older version of it may show
+// in an entry that is here because it wrote another one last.
 function begins(pack, opening, closing, inScope) {
   const erased = new Set(pack.missing.filter(({ erased }) => erased).map(({ header }) => header.body));
   const same = (a, b) => a !== undefined && b !== undefined && a.entry.header.seq === b.entry.header.seq && a.entry.header.body === b.entry.header.body;
+  const last = new Set(); // entries that wrote some document last
   for (const [name, document] of closing) {
-    const { header } = document.entry;
-    need(!inScope(header) || same(opening.get(name), document) || erased.has(header.body), `seq ${header.seq}: the previous pack ends with its ${name}, and this one does not begin with it`);
+    const { header } = document.entry, begun = same(opening.get(name), document);
+    if (begun && inScope(header)) last.add(header.seq);
+    need(!inScope(header) || begun || erased.has(header.body), `seq ${header.seq}: the previous pack ends with its ${name}, and this one does not begin with it`);
   }
   for (const [name, document] of opening) {
-    const last = closing.get(name)?.entry.header;
-    const outlived = last && last.seq > document.entry.header.seq && erased.has(last.body);
-    need(same(closing.get(name), document) || outlived, `seq ${document.entry.header.seq}: this pack begins with its ${name}, and the previous one does not end with it`);
+    const { seq } = document.entry.header, ended = closing.get(name)?.entry.header;
+    const older = ended && ended.seq > seq && last.has(seq) && erased.has(ended.body);
+    need(same(closing.get(name), document) || older, `seq ${seq}: this pack begins with its ${name}, and the previous one does not end with it`);
   }
 }
