@@ -188,7 +188,7 @@ func TestRound(t *testing.T) {
 	p := probe.New(probe.Config{Store: w.Store, Kernel: w.Kernel, Driver: e, Builds: w.IDs["space:builds"], Log: slog.New(slog.DiscardHandler), Now: w.Now, Every: time.Second})
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	for end := time.Now().Add(time.Minute); len(recorded(w, "annex")) < 2 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(recorded(w, "ward"))+len(recorded(w, "annex")) < 4 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	stop()
 	if err := <-done; err != nil {
