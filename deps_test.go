@@ -30,7 +30,7 @@ var engines = []string{"internal/driver/containerd/...", "internal/driver/memory
 var contracts = []contract{
 	// What an auditor reads.
 	{
-		who: []string{"internal/fault", "internal/edge/hostname", "internal/edge/confine", "internal/edge/handover", "internal/pattern", "internal/ciphers", "client"}, only: []string{},
+		who: []string{"internal/fault", "internal/edge/hostname", "internal/edge/confine", "internal/edge/handover", "internal/pattern", "internal/ciphers", "internal/egress", "client"}, only: []string{},
 		why: "everybody may import it, so it imports nobody",
 	},
 	{
@@ -67,7 +67,7 @@ var contracts = []contract{
 
 	// The core: what is decided and recorded.
 	{
-		who: []string{"internal/document"}, only: []string{"internal/fault", "internal/pattern"}, noStd: noIO,
+		who: []string{"internal/document"}, only: []string{"internal/egress", "internal/fault", "internal/pattern"}, noStd: noIO,
 		why: "documents live six years: plain values, decoded purely, without I/O",
 	},
 	{
@@ -95,7 +95,7 @@ var contracts = []contract{
 	{
 		who: []string{"internal/command/..."},
 		only: []string{
-			"internal/command/...", "internal/authz", "internal/control", "internal/document", "internal/fault", "internal/ledger", "internal/pattern",
+			"internal/command/...", "internal/authz", "internal/certificate", "internal/control", "internal/document", "internal/fault", "internal/ledger", "internal/pattern",
 			"internal/packref", "internal/secret", "internal/store",
 		},
 		noStd: noIO,
@@ -212,7 +212,7 @@ var contracts = []contract{
 
 	// Engines drive what runs and know nothing of why.
 	{
-		who: []string{"internal/driver"}, only: []string{"internal/fault", "internal/pattern"},
+		who: []string{"internal/driver"}, only: []string{"internal/egress", "internal/fault", "internal/pattern"},
 		why: "the contract is values that travel between processes",
 	},
 	{
@@ -235,7 +235,7 @@ var contracts = []contract{
 		why: "a driver imports the contract and what it drives",
 	},
 	{
-		who: []string{"internal/driver/containerd/network", "internal/driver/containerd/volume"}, only: []string{"internal/driver", "internal/fault", "internal/pattern"},
+		who: []string{"internal/driver/containerd/network", "internal/driver/containerd/volume"}, only: []string{"internal/driver", "internal/egress", "internal/fault", "internal/pattern"},
 		why: "a driver imports the contract and what it drives",
 	},
 	{
@@ -256,6 +256,10 @@ var contracts = []contract{
 	{
 		who: []string{"internal/router/..."}, only: []string{"internal/router/...", "internal/edge/...", "internal/ciphers", "internal/fault"},
 		why: "a router sees a snapshot of its own space and nothing else",
+	},
+	{
+		who: []string{"internal/names"}, only: []string{"internal/edge/hostname", "internal/fault", "internal/router/resolver"},
+		why: "root reads strangers' answers there: what it knows of a space is what it is given",
 	},
 	{
 		who: []string{"internal/router/..."}, never: []string{"internal/edge"},

@@ -27,7 +27,7 @@ import (
 // strangers is a world without a limit on requests that this file would reach.
 func strangers(t *testing.T) *world {
 	w := newWorld(t)
-	w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
+	w.Do(&spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
 	if err := w.checks.Due(t.Context()); err != nil {
 		t.Fatal(err)
 	}

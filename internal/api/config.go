@@ -124,6 +124,8 @@ type Export struct {
 type Network interface {
 	// Egress lists the addresses that a space's connections come from.
 	Egress(ctx context.Context, space string) ([]string, error)
+	// HostAddresses lists the addresses of the host itself.
+	HostAddresses() ([]netip.Addr, error)
 	// Disk tells how many bytes a database's volume has, and how many are used.
 	Disk(ctx context.Context, volume string) (used, size int64, err error)
 	// Stats asks a database about itself.

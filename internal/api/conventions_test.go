@@ -184,6 +184,8 @@ func TestInternalErrorShowsNothing(t *testing.T) {
 
 type broken struct{}
 
+func (broken) HostAddresses() ([]netip.Addr, error) { return nil, errors.New("netlink 7") }
+
 func (broken) Egress(context.Context, string) ([]string, error) {
 	return nil, errors.New("dial 10.9.8.7: refused")
 }

@@ -31,7 +31,9 @@ func TestDestroyedSpace(t *testing.T) {
 		w.Do(create, w.As("owner"))
 		w.Do(&spaces.Allocated{ID: create.Space.ID}, commandtest.Platform)
 		if open {
-			w.Do(&spaces.SetTrusted{Identity: "cellar", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
+			owner := w.As("owner")
+			owner.Reason = "an open day"
+			w.Do(&spaces.SetTrusted{Identity: "cellar", Confirm: "cellar", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, owner)
 		}
 		for range 6 {
 			check(10 * time.Minute)

@@ -36,6 +36,9 @@ func reason(r *http.Request) (string, error) {
 	return s, nil
 }
 
+// confirmed is what the caller typed once more to show that it is meant.
+func (c *call) confirmed() string { return strings.TrimSpace(c.r.Header.Get("Strongroom-Confirm")) }
+
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

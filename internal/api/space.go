@@ -151,11 +151,11 @@ func putInbound(c *call) (Answer, error) {
 		return Answer{}, fault.New(fault.Invalid, "rules is missing.")
 	}
 	if in.ID != "" {
-		if err := c.expectRuleset(in.ID); err != nil {
+		if err := c.expectRuleset(in.ID, func(s *document.Space) string { return s.Ruleset }); err != nil {
 			return Answer{}, err
 		}
 	}
-	cmd := &spaces.SetTrusted{Identity: c.path("space")}
+	cmd := &spaces.SetTrusted{Identity: c.path("space"), Confirm: c.confirmed()}
 	for _, r := range in.Rules {
 		cmd.Rules = append(cmd.Rules, document.TrustedIP{Source: r.Source, Action: r.Action})
 	}
@@ -165,13 +165,14 @@ func putInbound(c *call) (Answer, error) {
 	return created(view.OfInboundRuleset(cmd.Space), nil)
 }
 
-func (c *call) expectRuleset(id string) error {
+// expectRuleset makes a change depend on the ruleset that its client has read.
+func (c *call) expectRuleset(id string, of func(*document.Space) string) error {
 	return c.read(func(q *query.Reader) error {
 		s, err := c.space(q)
 		if err != nil {
 			return err
 		}
-		if s.Ruleset != id {
+		if of(s.Space) != id {
 			return fault.New(fault.Conflict, "The ruleset was changed in the meantime. Read it again and repeat.")
 		}
 		rev, _, err := q.View().Rev(document.KindSpace, s.ID)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -131,6 +132,9 @@ func (parts) Export(_ context.Context, _ control.By, x Export, begin func(string
 	return err
 }
 
+func (parts) HostAddresses() ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("192.0.2.7")}, nil
+}
 func (parts) Egress(context.Context, string) ([]string, error) { return []string{"192.0.2.7"}, nil }
 
 func (parts) Disk(context.Context, string) (used, size int64, err error) {
@@ -141,8 +145,8 @@ func (parts) Stats(context.Context, *document.Addon) (view.DatabaseStats, error)
 	return view.DatabaseStats{Bytes: 7 << 20, Tables: 3, Connections: 2}, nil
 }
 
-// certificate makes a certificate and key for www.example.org, as they are
-// written in JSON.
+// certificate makes a certificate and key for www.example.org, and an authority,
+// as they are written in JSON.
 func (w *world) certificate() {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -156,11 +160,16 @@ func (w *world) certificate() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	template.Subject.CommonName, template.DNSNames, template.IsCA, template.BasicConstraintsValid = "partners", nil, true, true
+	authority, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: der}} {
+	for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: cert}, "ca": {Type: "CERTIFICATE", Bytes: authority}, "key": {Type: "PRIVATE KEY", Bytes: der}} {
 		w.vars["pem:"+name] = strings.ReplaceAll(string(pem.EncodeToMemory(block)), "\n", `\n`)
 	}
 }

@@ -9,6 +9,7 @@ import (
 // Kinds of what a team runs.
 const (
 	KindSpace         Kind = "space"
+	KindRefusal       Kind = "refusal"
 	KindApp           Kind = "app"
 	KindCollaborator  Kind = "collaborator"
 	KindConfig        Kind = "config"
@@ -29,22 +30,51 @@ const (
 	SpaceDeleting   = "deleting"
 )
 
+// Versions of TLS that can be asked for at least. Older ones are never spoken.
+const (
+	TLS12 = "1.2"
+	TLS13 = "1.3"
+)
+
+// CleanTLS checks the least version of TLS, if there is one, and gives it as
+// documents have it, in which the default is empty.
+func CleanTLS(version *string) (*string, error) {
+	if version == nil {
+		return nil, nil
+	}
+	switch *version {
+	case "", TLS12:
+		return new(string), nil
+	case TLS13:
+		return version, nil
+	}
+	return nil, fault.New(fault.Invalid, "The least version of TLS is %s or %s, not %.32q.", TLS12, TLS13, *version)
+}
+
 // Space is an isolated network with its own router and keys. Its id is a scope.
 type Space struct {
 	Base
-	Team      string        `json:"team"`
-	Name      string        `json:"name"` // unique
-	Shield    bool          `json:"shield"`
-	Region    string        `json:"region"`
-	State     string        `json:"state"`
-	Trusted   []TrustedIP   `json:"trusted"` // who may connect to the router
-	Ruleset   string        `json:"ruleset"` // id of the inbound ruleset in force
-	RuledBy   string        `json:"ruled_by"`
-	RuledAt   time.Time     `json:"ruled_at"`
-	Outbound  []OutboundRef `json:"outbound"`
-	CA        string        `json:"ca"`     // PEM of the space's certificate authority
-	CAKey     *Sealed       `json:"ca_key"` // its private key
-	CreatedBy string        `json:"created_by"`
+	Team        string        `json:"team"`
+	Name        string        `json:"name"` // unique
+	Shield      bool          `json:"shield"`
+	Region      string        `json:"region"`
+	State       string        `json:"state"`
+	Trusted     []TrustedIP   `json:"trusted"` // who may connect to the router
+	Ruleset     string        `json:"ruleset"` // id of the inbound ruleset in force
+	RuledBy     string        `json:"ruled_by"`
+	RuledAt     time.Time     `json:"ruled_at"`
+	Outbound    []OutboundRef `json:"outbound"`     // what may leave
+	OutboundSet string        `json:"outbound_set"` // id of those rules
+	OutboundBy  string        `json:"outbound_by"`  // who changed them last
+	OutboundAt  time.Time     `json:"outbound_at"`
+	// Linked apps reach each other only where a link says so; else all do.
+	Linked    bool      `json:"linked"`
+	Links     []AppLink `json:"links"`
+	MinTLS    string    `json:"min_tls"` // the least version for all domains: "1.3", or "" for 1.2
+	NoHSTS    bool      `json:"no_hsts"` // answers do not carry Strict-Transport-Security
+	CA        string    `json:"ca"`      // PEM of the space's certificate authority
+	CAKey     *Sealed   `json:"ca_key"`  // its private key
+	CreatedBy string    `json:"created_by"`
 }
 
 // TrustedIP is an inbound rule.
@@ -53,12 +83,24 @@ type TrustedIP struct {
 	Action string `json:"action"` // "allow"
 }
 
-// OutboundRef is an outbound rule of a space.
-type OutboundRef struct {
-	Target   string `json:"target"` // CIDR
-	Protocol string `json:"protocol"`
-	FromPort int    `json:"from_port"`
-	ToPort   int    `json:"to_port"`
+// AppLink lets the processes of one app of a space connect to those of another.
+type AppLink struct {
+	From   string    `json:"from"` // app
+	To     string    `json:"to"`   // app
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// Same tells whether two links are between the same apps.
+func (l AppLink) Same(o AppLink) bool { return l.From == o.From && l.To == o.To }
+
+// LeastTLS is the version that connections to the space's apps have at least.
+func (s *Space) LeastTLS() string {
+	if s.MinTLS == TLS13 {
+		return TLS13
+	}
+	return TLS12
 }
 
 // Kind is KindSpace.
@@ -369,6 +411,26 @@ type Domain struct {
 	Hostname string `json:"hostname"`
 	Default  bool   `json:"default"`  // the app's own name under the platform's domain
 	Endpoint string `json:"endpoint"` // certificate, or "" for the space CA's
+	MinTLS   string `json:"min_tls"`  // the least version for this domain: "1.3", or "" for the space's
+	// Clients are those of whom one must vouch for each client; nil: clients need
+	// no certificate.
+	Clients *Authorities `json:"clients"`
+}
+
+// Authorities vouch for the clients of a domain.
+type Authorities struct {
+	Certificates string    `json:"certificates"` // PEM: public
+	Subjects     []string  `json:"subjects"`
+	EndsAt       time.Time `json:"ends_at"` // the end of the first one that ends
+}
+
+// LeastTLS is the version that a connection to the domain has at least: the
+// stricter of what it and its space ask for.
+func (d *Domain) LeastTLS(s *Space) string {
+	if d.MinTLS == TLS13 {
+		return TLS13
+	}
+	return s.LeastTLS()
 }
 
 // Kind is KindDomain.
@@ -396,6 +458,7 @@ type Endpoint struct {
 	StartsAt    time.Time `json:"starts_at"`
 	ExpiresAt   time.Time `json:"expires_at"`
 	SelfSigned  bool      `json:"self_signed"`
+	Vouched     bool      `json:"vouched"` // by one of the public authorities that the host knew at the upload
 	Fingerprint string    `json:"fingerprint"`
 }
 

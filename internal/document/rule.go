@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/strongroom/strongroom/internal/egress"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/pattern"
 )
@@ -120,6 +121,40 @@ func CleanCIDR(s string) (string, error) {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	return p.Masked().String(), nil
+}
+
+// nowhere lists the networks from which nobody can connect: those that mean no
+// host, and those of the spaces themselves, which meet no edge.
+var nowhere = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"),
+}
+
+// CleanSource checks a network that is to be let in. Stricter than CleanCIDR, it
+// refuses set host bits, which open more than whoever wrote them had in mind,
+// and networks from which nobody can come.
+func CleanSource(s string) (string, error) {
+	clean, err := CleanCIDR(s)
+	if err != nil {
+		return "", err
+	}
+	p := netip.MustParsePrefix(clean)
+	if given, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil && given.Masked() != given {
+		a := given.Addr().Unmap()
+		return "", fault.New(fault.Invalid, "%s is more than the one address in it: write %s for the network, or %s/%d for the address.", given, p, a, a.BitLen())
+	}
+	for _, n := range nowhere {
+		if n.Bits() <= p.Bits() && n.Overlaps(p) {
+			return "", fault.New(fault.Invalid, "Nobody can connect from %s: it lies in %s, which is reserved or belongs to the spaces themselves.", p, n)
+		}
+	}
+	return clean, nil
+}
+
+// Vast tells whether a network is too large for anybody to know who is in it.
+func Vast(cidr string) bool {
+	p, err := netip.ParsePrefix(cidr)
+	return err != nil || egress.Vast(p)
 }
 
 // Size of a dyno.

@@ -118,6 +118,26 @@ func TestCleanHostname(t *testing.T) {
 	}
 }
 
+func TestCleanSource(t *testing.T) {
+	for in, want := range map[string]string{
+		"203.0.113.0/24": "203.0.113.0/24", " 203.0.113.7 ": "203.0.113.7/32", "0.0.0.0/0": "0.0.0.0/0", "::/0": "::/0",
+		"::ffff:203.0.113.0/120": "203.0.113.0/24", "2001:db8::/32": "2001:db8::/32", "100.0.0.0/8": "100.0.0.0/8", "127.0.0.0/8": "127.0.0.0/8",
+	} {
+		if got, err := CleanSource(in); got != want || err != nil {
+			t.Errorf("%q is %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for in, tells := range map[string]string{
+		"203.0.113.7/8": "write 203.0.0.0/8 for the network, or 203.0.113.7/32", "2001:db8::1/32": "2001:db8::1/128", "1.2.3.4/0": "0.0.0.0/0",
+		"::ffff:203.0.113.7/120": "203.0.113.7/32", "100.127.0.0/20": "lies in 100.64.0.0/10", "169.254.169.254": "lies in 169.254.0.0/16",
+		"255.255.255.255": "240.0.0.0/4", "fe80::1": "fe80::/10", "0.0.0.0": "0.0.0.0/8", "words": "CIDR",
+	} {
+		if _, err := CleanSource(in); err == nil || !strings.Contains(err.Error(), tells) {
+			t.Errorf("%q: %v, want it to tell %q", in, err, tells)
+		}
+	}
+}
+
 func TestCleanCIDR(t *testing.T) {
 	for in, want := range map[string]string{
 		"203.0.113.0/24": "203.0.113.0/24", "203.0.113.77/24": "203.0.113.0/24", "203.0.113.7": "203.0.113.7/32", " 10.0.0.0/8 ": "10.0.0.0/8",

@@ -110,9 +110,14 @@ type Space struct {
 	Outbound []Outbound `json:"outbound"` // what may leave; empty = nothing
 }
 
-// Outbound allows new connections to leave a space.
+// Outbound allows new connections to leave a space, to a network or to where a
+// name leads: one of the two is set.
 type Outbound struct {
-	CIDR     string `json:"cidr"`     // "0.0.0.0/0" = anywhere but the host, other spaces and link-local
+	CIDR string `json:"cidr"` // "0.0.0.0/0" = anywhere but the host, other spaces and link-local
+	// Name is api.example.org; *.example.org, for all that is below it; or *, for
+	// every name. The space's resolver answers it, and each address that it leads
+	// to is open for as long as that answer lasts, unless it is somebody's own.
+	Name     string `json:"name"`
 	Protocol string `json:"protocol"` // "tcp", "udp" or "any"
 	FromPort int    `json:"from_port"`
 	ToPort   int    `json:"to_port"`
@@ -243,7 +248,9 @@ type Exit struct {
 
 // Routes of a space: what its router serves.
 type Routes struct {
-	Space   string  `json:"space"`
+	Space string `json:"space"`
+	// HSTS has every answer tell browsers to come by TLS alone for a year.
+	HSTS    bool    `json:"hsts"`
 	Domains []Route `json:"domains"`
 }
 
@@ -256,6 +263,9 @@ type Route struct {
 	Certificate string `json:"certificate"` // PEM chain
 	Key         string `json:"key"`         // PEM
 	MinTLS      string `json:"min_tls"`     // "1.2" or "1.3"
+	// Clients is a PEM bundle of authorities, of whom one must vouch for each
+	// client in the handshake; "" = clients need no certificate.
+	Clients string `json:"clients"`
 }
 
 // Observation is all that an engine holds.
@@ -279,7 +289,46 @@ type ObservedSpace struct {
 	UIDBase int    `json:"uid_base"` // first host uid of its range
 	UIDs    int    `json:"uids"`
 	Router  string `json:"router"` // "up" or "down"
+	// Strangers are the connections from outside that it refused.
+	Strangers []Stranger `json:"strangers"`
+	// Refused is what was tried within the last hour and may not leave; not all
+	// of it where that is much.
+	Refused []Refusal `json:"refused"`
 }
+
+// Why a connection from outside is refused.
+const (
+	StrangerUntrusted   = "untrusted"           // by the edge: from a network that is not trusted
+	StrangerPastEdge    = "untrusted-past-edge" // by the space's router: the edge let it in
+	StrangerCertificate = "client-certificate"  // in the handshake: none by the domain's authorities
+)
+
+// Stranger counts the connections to a space that were refused for one reason,
+// since the process began that counts them.
+type Stranger struct {
+	Why   string    `json:"why"`  // StrangerUntrusted …
+	Host  string    `json:"host"` // the domain; "" where that was not looked at
+	Count int64     `json:"count"`
+	Last  time.Time `json:"last"`
+	From  string    `json:"from"` // address of the last; "" where it is not kept
+}
+
+// Refusal is a destination outside of a space that an instance or task tried to
+// reach, and may not.
+type Refusal struct {
+	App      string `json:"app"`      // whose it is; empty for the platform's own and for what has ended
+	Dyno     string `json:"dyno"`     // "web.1"
+	To       string `json:"to"`       // an address, or a name, of which long labels are left out
+	Protocol string `json:"protocol"` // tcp, udp; of a name RefusedDNS or RefusedRebind
+	Port     int    `json:"port"`
+	Packets  int64  `json:"packets"` // or questions
+}
+
+// Why a name of the outside has no answer.
+const (
+	RefusedDNS    = "dns"    // no outbound rule covers it
+	RefusedRebind = "rebind" // its answer led inside
+)
 
 // ObservedFormation is a formation as applied.
 type ObservedFormation struct {

@@ -2,11 +2,13 @@ package driver
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"path"
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/strongroom/strongroom/internal/egress"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/pattern"
 )
@@ -53,7 +55,11 @@ func (s Space) Validate() error {
 }
 
 func (o Outbound) validate() error {
-	if _, err := netip.ParsePrefix(o.CIDR); err != nil {
+	if o.Name != "" {
+		if o.CIDR != "" || !egress.ValidName(o.Name) {
+			return fault.New(fault.Invalid, "The outbound name %q is none, or there is a range %q beside it.", o.Name, o.CIDR)
+		}
+	} else if _, err := netip.ParsePrefix(o.CIDR); err != nil {
 		return fault.New(fault.Invalid, "The outbound range %q is not a CIDR.", o.CIDR)
 	}
 	switch o.Protocol {
@@ -170,6 +176,9 @@ func (r Route) validate() error {
 	case "", "1.2", "1.3":
 	default:
 		return fault.New(fault.Invalid, "The minimum TLS version of %s is neither 1.2 nor 1.3.", r.Hostname)
+	}
+	if r.Clients != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(r.Clients)) {
+		return fault.New(fault.Invalid, "The authorities of the clients of %s cannot be read.", r.Hostname)
 	}
 	if r.Certificate == "" && r.Key == "" {
 		return nil

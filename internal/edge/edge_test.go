@@ -391,6 +391,27 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// A client that keeps sending gets no more time than one that does not, and does
+// not hold up others.
+func TestDrippingHello(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.HelloTimeout = 250 * time.Millisecond })
+	r.echoRouter()
+	r.push(r.table("127.0.0.0/8"))
+	conn := r.dial(r.https)
+	began := time.Now()
+	for _, b := range hello(t, host) {
+		if _, err := conn.Write([]byte{b}); err != nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.refusals(ReasonTimeout, 1)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("a dripping client was kept for %v", took)
+	}
+	r.talk(r.dial(r.https), host)
+}
+
 func TestLongestHello(t *testing.T) {
 	r := newRig(t, nil)
 	file := r.seqpacket()

@@ -39,9 +39,9 @@ type Config struct {
 	ServerUID int
 	EdgeUID   int
 	SpoolUID  int
-	// Upstreams are DNS servers ("ip:port") that spaces may ask for names of
-	// the outside, as far as their outbound rules let them. Default: those of
-	// the host's /etc/resolv.conf that are not on the host itself.
+	// Upstreams are DNS servers ("ip:port") that the engine asks for names of
+	// the outside that rules of spaces cover. Default: those of the host's
+	// /etc/resolv.conf.
 	Upstreams []string
 	// Program is the absolute path of strongroom, for its children. Default:
 	// the running program.

@@ -82,6 +82,7 @@ func (e *engine) run(ctx context.Context) error {
 	}
 	defer runtime.Close()
 	in := newIngress(e)
+	defer in.stopNames()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return in.keep(ctx) })
 	group.Go(func() error {

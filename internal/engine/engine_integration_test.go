@@ -65,7 +65,7 @@ type installation struct {
 	driver *remote.Client
 }
 
-func install(t *testing.T) *installation {
+func install(t *testing.T, change ...func(*Config)) *installation {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test needs root")
@@ -78,6 +78,9 @@ func install(t *testing.T) *installation {
 	in.cfg = Config{
 		Data: filepath.Join(dir, "data"), Run: filepath.Join(dir, "run"), Name: fmt.Sprintf("e%d", os.Getpid()%1_000_000),
 		HTTPS: in.port(), HTTP: in.port(), Program: filepath.Join(dir, "strongroom"),
+	}
+	for _, c := range change {
+		c(&in.cfg)
 	}
 	in.must(os.Chmod(dir, 0o711))
 	in.must(copyFile("/proc/self/exe", in.cfg.Program))

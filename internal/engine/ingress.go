@@ -21,6 +21,7 @@ import (
 	"github.com/strongroom/strongroom/internal/driver/containerd"
 	"github.com/strongroom/strongroom/internal/edge"
 	"github.com/strongroom/strongroom/internal/router"
+	"github.com/strongroom/strongroom/internal/router/resolver"
 	"github.com/strongroom/strongroom/internal/spool"
 	"github.com/strongroom/strongroom/internal/supervise"
 )
@@ -50,11 +51,13 @@ type gate struct {
 	containerd.Gate
 	client *router.Client
 	access *os.File
+	names  *outside
 	told   sync.Mutex // held while it is told
 
 	// Guarded by ingress.mu.
-	traffic *containerd.Traffic
-	pid     int // of the router that was told last; 0 = none
+	traffic   *containerd.Traffic
+	strangers []driver.Stranger
+	pid       int // of the router that was told last; 0 = none
 }
 
 var _ containerd.Ingress = (*ingress)(nil)
@@ -80,7 +83,11 @@ func (in *ingress) EnsureSpace(ctx context.Context, g containerd.Gate) error {
 		if err != nil {
 			return fmt.Errorf("access log: %w", err)
 		}
-		have = &gate{Gate: g, client: router.NewClient(in.routerControl(g.Space)), access: access}
+		names, err := in.answerNames(g)
+		if err != nil {
+			return errors.Join(fmt.Errorf("answer names of the outside: %w", err), access.Close())
+		}
+		have = &gate{Gate: g, client: router.NewClient(in.routerControl(g.Space)), access: access, names: names}
 		in.mu.Lock()
 		in.gates[g.Space] = have
 		in.mu.Unlock()
@@ -130,6 +137,9 @@ func (in *ingress) RemoveSpace(ctx context.Context, id string) error {
 	g := in.gates[id]
 	delete(in.gates, id)
 	in.mu.Unlock()
+	if g != nil {
+		g.names.stop() // its socket keeps the space's network
+	}
 	if err := in.tellEdge(ctx); err != nil {
 		in.log.Warn("edge not told", "err", err)
 	}
@@ -175,7 +185,7 @@ func (in *ingress) tellRouter(ctx context.Context, g *gate) error {
 	if t == nil {
 		return nil
 	}
-	if err := g.client.Push(ctx, snapshot(*t, in.cfg.Upstreams)); err != nil {
+	if err := g.client.Push(ctx, snapshot(*t)); err != nil {
 		return err
 	}
 	in.mu.Lock()
@@ -297,8 +307,10 @@ func (in *ingress) pids() map[string]int {
 	return up
 }
 
-// keep tells those again that were restarted, until ctx ends.
+// keep tells those again that were restarted, and counts who was refused, until
+// ctx ends.
 func (in *ingress) keep(ctx context.Context) error {
+	var counted time.Time
 	for {
 		select {
 		case <-time.After(keepEvery):
@@ -311,6 +323,10 @@ func (in *ingress) keep(ctx context.Context) error {
 		}
 		if in.edge != nil && up["edge"] != 0 {
 			in.tell(ctx, "edge", in.tellEdge)
+		}
+		if time.Since(counted) >= countEvery {
+			in.count(ctx, up)
+			counted = time.Now()
 		}
 	}
 }
@@ -350,15 +366,12 @@ func served(t *containerd.Traffic) []driver.Route {
 }
 
 // snapshot says it in the router's words.
-func snapshot(t containerd.Traffic, upstreams []string) router.Snapshot {
-	s := router.Snapshot{Space: t.Space, Shield: true, Hosts: []router.Host{}, Names: []router.Name{}}
-	if t.Outbound {
-		s.Upstreams = upstreams
-	}
+func snapshot(t containerd.Traffic) router.Snapshot {
+	s := router.Snapshot{Space: t.Space, HSTS: t.Routes != nil && t.Routes.HSTS, Trusted: append([]string{}, t.Trusted...), Hosts: []router.Host{}, Names: []router.Name{}, Outside: resolver.Outside}
 	for _, r := range served(&t) {
 		h := router.Host{
 			Name: r.Hostname, App: r.App, Maintenance: r.Maintenance,
-			Certificate: r.Certificate, Key: r.Key, MinTLS: r.MinTLS,
+			Certificate: r.Certificate, Key: r.Key, MinTLS: r.MinTLS, Clients: r.Clients,
 		}
 		b := t.Formations[r.Formation]
 		h.Crashed = b.Crashed && len(b.Instances) == 0

@@ -18,9 +18,9 @@ import (
 
 func TestSnapshot(t *testing.T) {
 	traffic := containerd.Traffic{
-		Space: "s", Outbound: true,
-		Routes: &driver.Routes{Domains: []driver.Route{
-			{Hostname: "up.example", App: "a", Formation: "f", Certificate: "C", Key: "K", MinTLS: "1.3"},
+		Space: "s", Trusted: []string{"192.0.2.0/24"},
+		Routes: &driver.Routes{HSTS: true, Domains: []driver.Route{
+			{Hostname: "up.example", App: "a", Formation: "f", Certificate: "C", Key: "K", MinTLS: "1.3", Clients: "A"},
 			{Hostname: "down.example", App: "a", Formation: "g", Certificate: "C", Key: "K", Maintenance: true},
 			{Hostname: "none.example", App: "b", Certificate: "C", Key: "K"},
 			{Hostname: "worker.example", App: "b", Formation: "h", Certificate: "C", Key: "K"},
@@ -34,21 +34,26 @@ func TestSnapshot(t *testing.T) {
 		Names: map[string][]string{"web": {"10.0.0.1"}, "db": nil},
 	}
 	want := router.Snapshot{
-		Space: "s", Shield: true, Upstreams: []string{"9.9.9.9:53"},
+		Space: "s", HSTS: true, Trusted: []string{"192.0.2.0/24"}, Outside: "127.0.0.1:53",
 		Hosts: []router.Host{
-			{Name: "up.example", App: "a", Backends: []router.Backend{{Address: "10.0.0.1:5000", Dyno: "web.1"}}, Certificate: "C", Key: "K", MinTLS: "1.3"},
+			{Name: "up.example", App: "a", Backends: []router.Backend{{Address: "10.0.0.1:5000", Dyno: "web.1"}}, Certificate: "C", Key: "K", MinTLS: "1.3", Clients: "A"},
 			{Name: "down.example", App: "a", Crashed: true, Maintenance: true, Certificate: "C", Key: "K"},
 			{Name: "none.example", App: "b", Certificate: "C", Key: "K"},
 			{Name: "worker.example", App: "b", Certificate: "C", Key: "K"},
 		},
 		Names: []router.Name{{Name: "db"}, {Name: "web", Addresses: []string{"10.0.0.1"}}},
 	}
-	if diff := cmp.Diff(want, snapshot(traffic, []string{"9.9.9.9:53"})); diff != "" {
+	if diff := cmp.Diff(want, snapshot(traffic)); diff != "" {
 		t.Error(diff)
 	}
-	traffic.Outbound = false
-	if s := snapshot(traffic, []string{"9.9.9.9:53"}); s.Upstreams != nil {
-		t.Errorf("a space that nothing may leave asks %v", s.Upstreams)
+	traffic.Routes.HSTS = false
+	if s := snapshot(traffic); s.HSTS {
+		t.Error("the router asks for HSTS, and the routes do not")
+	}
+	// Nobody is not everybody, which is what null says to a router.
+	traffic.Trusted = nil
+	if s := snapshot(traffic); s.Trusted == nil || len(s.Trusted) > 0 {
+		t.Errorf("a space that trusts nobody tells its router %#v", s.Trusted)
 	}
 }
 
@@ -81,11 +86,11 @@ func TestEdgeTable(t *testing.T) {
 
 func TestHostResolvers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "resolv.conf")
-	text := "# comment\nsearch example.org\nnameserver 127.0.0.53\nnameserver 10.1.2.3\nnameserver ::1\nnameserver 169.254.169.253\nnameserver 9.9.9.9 extra\nnameserver\n"
+	text := "# comment\nsearch example.org\nnameserver 127.0.0.53\nnameserver 10.1.2.3\nnameserver ::1\nnameserver 169.254.169.253\nnameserver 9.9.9.9 extra\nnameserver\nnameserver x\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"10.1.2.3:53", "9.9.9.9:53"}, hostResolvers(file)); diff != "" {
+	if diff := cmp.Diff([]string{"127.0.0.53:53", "10.1.2.3:53", "[::1]:53", "169.254.169.253:53", "9.9.9.9:53"}, hostResolvers(file)); diff != "" {
 		t.Error(diff)
 	}
 	if got := hostResolvers(file + ".none"); got == nil || len(got) != 0 {

@@ -15,24 +15,30 @@ const unprivilegedPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 // openResolverPort lets the router of a space listen on port 53 there without
 // any capability. Nothing else runs in that namespace: instances have others.
 func openResolverPort(path string) error {
+	return inside(path, func() error { return os.WriteFile(unprivilegedPorts, []byte("53"), 0) })
+}
+
+// inside runs fn in a network namespace.
+func inside(namespace string, fn func() error) error {
 	done := make(chan error)
 	go func() {
 		// The thread is never unlocked, so it ends with this goroutine and
 		// carries the namespace nowhere.
 		runtime.LockOSThread()
-		done <- writeInside(path, unprivilegedPorts, "53")
+		if err := enter(namespace); err != nil {
+			done <- fmt.Errorf("enter %s: %w", namespace, err)
+			return
+		}
+		done <- fn()
 	}()
 	return <-done
 }
 
-func writeInside(namespace, file, value string) error {
+func enter(namespace string) error {
 	ns, err := netns.GetFromPath(namespace)
 	if err != nil {
 		return err
 	}
 	defer ns.Close()
-	if err := netns.Set(ns); err != nil {
-		return fmt.Errorf("enter %s: %w", namespace, err)
-	}
-	return os.WriteFile(file, []byte(value), 0)
+	return netns.Set(ns)
 }

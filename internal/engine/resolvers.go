@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// hostResolvers reads the DNS servers of the host. Those on the host itself
-// cannot be reached from a space.
+// hostResolvers reads the DNS servers of the host, which the engine asks as any
+// program on it does.
 func hostResolvers(file string) []string {
 	f, err := os.Open(file)
 	if err != nil {
@@ -21,7 +21,7 @@ func hostResolvers(file string) []string {
 		if len(words) < 2 || words[0] != "nameserver" {
 			continue
 		}
-		if a, err := netip.ParseAddr(words[1]); err == nil && a.Is4() && !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+		if a, err := netip.ParseAddr(words[1]); err == nil {
 			list = append(list, netip.AddrPortFrom(a, 53).String())
 		}
 	}

@@ -27,7 +27,7 @@ func TestControls(t *testing.T) {
 		}
 	}
 	trust := func(source, by string) {
-		l.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, l.As(by))
+		l.Do(&spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, l.As(by))
 	}
 	run(0, 2*time.Hour)
 	trust("0.0.0.0/0", "owner")

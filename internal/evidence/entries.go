@@ -18,8 +18,12 @@ type entries struct {
 	header []byte
 }
 
-// pageSize is how many entries are read at a time.
-const pageSize = 500
+// pageSize is how many entries are read at a time, and pageBytes how much of their
+// bodies, but for the last one.
+const (
+	pageSize  = 500
+	pageBytes = 8 << 20
+)
 
 // fill is the first half of ledger.Stream.
 func (e *entries) fill(b *ledger.Batch) (more bool, err error) {
@@ -44,7 +48,7 @@ func (e *entries) fill(b *ledger.Batch) (more bool, err error) {
 func (e *entries) read() error {
 	front := &e.ranges[0]
 	var err error
-	e.page, err = e.cfg.Store.Entries(e.ctx, store.Query{FromSeq: front.From, ToSeq: front.To, Limit: pageSize})
+	e.page, err = e.cfg.Store.Entries(e.ctx, store.Query{FromSeq: front.From, ToSeq: front.To, Limit: pageSize, Bytes: pageBytes})
 	if err != nil {
 		return err
 	}

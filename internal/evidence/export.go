@@ -296,7 +296,7 @@ func (p *export) findOpening() error {
 // replaced is erased, so that no earlier entry can.
 func (p *export) findErasures() error {
 	p.erased = map[int64]bool{}
-	for q := (store.Query{Scopes: p.scopes, Actions: []string{"body.erase"}, Outcome: ledger.OK, FromSeq: p.first, ToSeq: p.checkpoint.Size, Limit: 100}); ; {
+	for q := (store.Query{Scopes: p.scopes, Actions: []string{"body.erase"}, Outcome: ledger.OK, FromSeq: p.first, ToSeq: p.checkpoint.Size, Limit: pageSize, Bytes: pageBytes}); ; {
 		list, err := p.cfg.Store.Entries(p.ctx, q)
 		if err != nil || len(list) == 0 {
 			return err

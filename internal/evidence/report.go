@@ -130,9 +130,9 @@ var Definitions = []Definition{
 	},
 	{
 		Name: "space-changes", Title: "Changes of spaces",
-		Says:    "Spaces made and destroyed, and who may connect to them.",
+		Says:    "Spaces made and destroyed, who may connect to them and how, what may leave them, and what tried to without being allowed.",
 		Covers:  "every entry in the period that changed a space in scope, its apps' domains or certificates",
-		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.destroy", "space.gone", "space.dispose", "app.create", "app.update", "app.destroy", "app.dispose", "domain.add", "domain.update", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
+		Actions: []string{"space.create", "space.allocate", "space.rename", "space.trusted", "space.tls", "space.outbound", "outbound.refuse", "space.links", "space.destroy", "space.gone", "space.dispose", "app.create", "app.update", "app.destroy", "app.dispose", "domain.add", "domain.update", "domain.tls", "domain.remove", "certificate.add", "certificate.update", "certificate.remove", "addon.dispose"},
 		Columns: columns(when, what, who, because),
 	},
 	{

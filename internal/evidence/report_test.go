@@ -44,7 +44,7 @@ var populations = []population{
 	{report: "findings", happens: func(l *lab) {
 		e := l.engine()
 		trust := func(source string) {
-			l.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, l.As("owner"))
+			l.Do(&spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}, l.As("owner"))
 			l.Pass(10 * time.Minute)
 			if err := e.Due(l.T.Context()); err != nil {
 				l.T.Fatal(err)

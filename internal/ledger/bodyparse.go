@@ -35,15 +35,14 @@ func (b *Body) read(m *members) {
 	m.object("actor", b.Actor.read)
 	b.App = m.textIfAny("app")
 	b.Blobs = listIfAny(m, "blobs", (*Blob).read)
-	if m.next("cause") {
-		n := m.int()
+	if n, ok := m.intIfAny("cause"); ok {
 		b.Cause = &n
 	}
 	b.Changes = listIfAny(m, "changes", (*Change).read)
 	b.Checkpoint = m.textIfAny("checkpoint")
-	if m.next("count") {
-		b.Count = m.int()
-		m.require(b.Count != 0)
+	if n, ok := m.intIfAny("count"); ok {
+		b.Count = n
+		m.require(n != 0)
 	}
 	b.Details = listIfAny(m, "details", (*Detail).read)
 	b.Erased = listIfAny(m, "erased", (*Erased).read)
@@ -60,10 +59,8 @@ func (a *Actor) read(m *members) {
 	a.ID = m.text("id")
 	a.IP = m.text("ip")
 	a.Kind = ActorKind(m.text("kind"))
-	m.must("mfa")
-	a.MFA = m.bool()
-	m.must("roles")
-	a.Roles = m.texts()
+	a.MFA = m.bool("mfa")
+	a.Roles = m.texts("roles")
 	a.Session = m.text("session")
 	a.UserAgent = m.text("user_agent")
 }
@@ -79,16 +76,14 @@ func (c *Change) read(m *members) {
 	c.Doc = bytes.Clone(m.value.Text())
 	c.ID = m.text("id")
 	c.Kind = m.text("kind")
-	m.must("rev")
-	c.Rev = m.int()
+	c.Rev = m.int("rev")
 }
 
 func (b *Blob) read(m *members) {
 	b.MediaType = m.text("media_type")
 	b.Role = m.text("role")
 	b.SHA256 = m.text("sha256")
-	m.must("size")
-	b.Size = m.int()
+	b.Size = m.int("size")
 }
 
 func (e *Erased) read(m *members) {
@@ -96,8 +91,7 @@ func (e *Erased) read(m *members) {
 	e.Actor = m.text("actor")
 	e.Outcome = Outcome(m.text("outcome"))
 	e.Rule = m.text("rule")
-	m.must("seq")
-	e.Seq = m.int()
+	e.Seq = m.int("seq")
 }
 
 func (d *Detail) read(m *members) {
@@ -159,19 +153,30 @@ func (m *members) textIfAny(name string) string {
 	return string(s)
 }
 
-func (m *members) int() int64 {
-	n, ok := m.value.Int()
+func (m *members) int(name string) int64 {
+	n, ok := m.intIfAny(name)
 	m.require(ok)
 	return n
 }
 
-func (m *members) bool() bool {
+func (m *members) intIfAny(name string) (int64, bool) {
+	if !m.next(name) {
+		return 0, false
+	}
+	n, ok := m.value.Int()
+	m.require(ok)
+	return n, true
+}
+
+func (m *members) bool(name string) bool {
+	m.must(name)
 	s := string(m.value.Text())
 	m.require(s == "true" || s == "false")
 	return s == "true"
 }
 
-func (m *members) texts() []string {
+func (m *members) texts(name string) []string {
+	m.must(name)
 	m.require(m.value.IsArray())
 	out := []string{}
 	for part := range m.value.Parts() {

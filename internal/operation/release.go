@@ -49,8 +49,7 @@ func (r *Runner) subject(v store.View, release *document.Release) (s subject, er
 	if s.slug, err = store.Get[*document.Slug](v, release.Slug); err != nil {
 		return s, err
 	}
-	list, err := store.Find[*document.Attachment](v, "app", s.app.ID)
-	s.peers = reconcile.Peers(list)
+	s.peers, err = reconcile.PeersOf(v, s.space, s.app.ID)
 	return s, err
 }
 
@@ -140,7 +139,7 @@ func (r *Runner) runPhase(ctx context.Context, s subject, command string) (outpu
 		return nil, "", err
 	}
 	session, err := r.cfg.Driver.StartTask(ctx, driver.Task{
-		ID: id, Space: s.app.Space, Name: "release.1", Process: process, Attach: true, Timeout: phaseTime, Peers: s.peers,
+		ID: id, Space: s.app.Space, Name: "release.1", Process: process, Attach: true, Timeout: phaseTime, Peers: s.peers, Private: s.space.Linked,
 		Labels: driver.Labels{App: s.app.ID, Source: "app", Type: "release"},
 	})
 	if err != nil {
@@ -236,7 +235,7 @@ func (r *Runner) runTask(ctx context.Context, s subject, dyno *document.Dyno, co
 		return driver.Exit{}, err
 	}
 	session, err := r.cfg.Driver.StartTask(ctx, driver.Task{
-		ID: dyno.ID, Space: s.app.Space, Name: dyno.Name, Process: process, Timeout: 24 * time.Hour, Peers: s.peers,
+		ID: dyno.ID, Space: s.app.Space, Name: dyno.Name, Process: process, Timeout: 24 * time.Hour, Peers: s.peers, Private: s.space.Linked,
 		Labels: driver.Labels{App: s.app.ID, Source: "app", Type: dyno.Type},
 	})
 	if err != nil {

@@ -105,6 +105,30 @@ func (r *Reader) Attempts(s Space) ([]*document.Attempt, error) {
 	return store.Find[*document.Attempt](r.v, "scope", s.ID)
 }
 
+// RefusedAttempt is a refused attempt to leave a space, and its app, nil if that is
+// gone.
+type RefusedAttempt struct {
+	*document.Refusal
+	App *document.App
+}
+
+// Refusals lists what apps of a space tried to reach outside and may not.
+func (r *Reader) Refusals(s Space) ([]RefusedAttempt, error) {
+	list, err := store.Find[*document.Refusal](r.v, "space", s.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]RefusedAttempt, 0, len(list))
+	for _, x := range list {
+		a, err := known[*document.App](r, x.App)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, RefusedAttempt{x, a})
+	}
+	return out, nil
+}
+
 // Session is a recorded session and its app, nil if that is gone.
 type Session struct {
 	*document.Session

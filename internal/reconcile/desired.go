@@ -103,7 +103,11 @@ func spaceOf(s *document.Space) driver.Space {
 		out.Trusted = append(out.Trusted, t.Source)
 	}
 	for _, o := range s.Outbound {
-		out.Outbound = append(out.Outbound, driver.Outbound{CIDR: o.Target, Protocol: o.Protocol, FromPort: o.FromPort, ToPort: o.ToPort})
+		rule := driver.Outbound{CIDR: o.Target, Protocol: o.Protocol, FromPort: o.FromPort, ToPort: o.ToPort}
+		if o.Named() {
+			rule.CIDR, rule.Name = "", o.Target
+		}
+		out.Outbound = append(out.Outbound, rule)
 	}
 	return out
 }
@@ -118,20 +122,21 @@ func (l *Loop) addFormation(ctx context.Context, w *world, d *desired, f *docume
 	if i < 0 {
 		return nil
 	}
-	peers := Peers(w.attachments[f.App])
+	space := w.spaces[i]
+	peers := Peers(space, f.App, w.attachments[f.App], w.formations)
 	// The revision holds what must restart dynos; the key also the rest.
 	restart := driver.Digest([]string{strconv.Itoa(rel.Version), f.Command, f.Size, strconv.Itoa(f.Restart), rel.Image})
-	key := driver.Digest([]string{restart, strconv.Itoa(f.Quantity), strings.Join(peers, ","), app.Name, strconv.FormatInt(rel.ConfigRev, 10)})
+	key := driver.Digest([]string{restart, strconv.Itoa(f.Quantity), strings.Join(peers, ","), app.Name, strconv.FormatInt(rel.ConfigRev, 10), strconv.FormatBool(space.Linked)})
 	b, ok := l.built[f.ID]
 	if !ok || b.key != key {
-		process, err := l.cfg.Process(ctx, Dyno{App: app, Release: rel, Space: w.spaces[i], Command: f.Command, Type: f.Type, Size: f.Size})
+		process, err := l.cfg.Process(ctx, Dyno{App: app, Release: rel, Space: space, Command: f.Command, Type: f.Type, Size: f.Size})
 		if err != nil {
 			return err
 		}
 		formation := driver.Formation{
 			ID: f.ID, Space: f.Space, Labels: driver.Labels{App: f.App, Source: "app", Type: f.Type},
 			Name: dnsLabel(f.Type) + "." + app.Name + ".app", Revision: revision(strconv.Itoa(rel.Version), restart[7:15]),
-			Quantity: f.Quantity, Process: process, Rolling: true, Grace: 30 * time.Second, Boot: time.Minute, Peers: peers,
+			Quantity: f.Quantity, Process: process, Rolling: true, Grace: 30 * time.Second, Boot: time.Minute, Peers: peers, Private: space.Linked,
 		}
 		b = built{key: key, digest: driver.Digest(formation), formation: formation}
 		l.built[f.ID] = b
@@ -189,7 +194,7 @@ func (l *Loop) forget(d *desired) {
 // routesOf is what a space's router serves: each domain of its apps, to the
 // app's web process.
 func (l *Loop) routesOf(ctx context.Context, w *world, s *document.Space) (driver.Routes, error) {
-	out := driver.Routes{Space: s.ID, Domains: []driver.Route{}}
+	out := driver.Routes{Space: s.ID, HSTS: !s.NoHSTS, Domains: []driver.Route{}}
 	web := map[string]string{}
 	for _, f := range w.formations {
 		if f.Type == "web" && f.Quantity > 0 && w.current[f.App] != nil {
@@ -201,10 +206,14 @@ func (l *Loop) routesOf(ctx context.Context, w *world, s *document.Space) (drive
 		if err != nil {
 			return out, err
 		}
-		out.Domains = append(out.Domains, driver.Route{
+		route := driver.Route{
 			Hostname: dom.Hostname, App: dom.App, Formation: web[dom.App], Maintenance: w.apps[dom.App].Maintenance,
-			Certificate: cert, Key: key, MinTLS: "1.2",
-		})
+			Certificate: cert, Key: key, MinTLS: dom.LeastTLS(s),
+		}
+		if dom.Clients != nil {
+			route.Clients = dom.Clients.Certificates
+		}
+		out.Domains = append(out.Domains, route)
 	}
 	slices.SortFunc(out.Domains, func(a, b driver.Route) int { return strings.Compare(a.Hostname, b.Hostname) })
 	return out, nil

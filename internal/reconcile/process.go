@@ -120,13 +120,40 @@ func (p *Processes) configAt(ctx context.Context, app string, rev int64) (*docum
 	return cfg, err
 }
 
-// Peers are the formations that an app's processes may connect to: the
-// add-ons attached to it.
-func Peers(list []*document.Attachment) []string {
+// Peers are what an app's processes may connect to, of what is not open to the
+// whole space: the add-ons attached to it and, where apps of the space need
+// links, its own formations and those of the apps that it is linked to.
+func Peers(s *document.Space, app string, attached []*document.Attachment, formations []*document.Formation) []string {
 	var out []string
-	for _, a := range list {
+	for _, a := range attached {
 		out = append(out, a.Addon)
+	}
+	if s.Linked {
+		reached := map[string]bool{app: true}
+		for _, l := range s.Links {
+			reached[l.To] = reached[l.To] || l.From == app
+		}
+		for _, f := range formations {
+			if f.Space == s.ID && reached[f.App] {
+				out = append(out, f.ID)
+			}
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// PeersOf reads what Peers needs.
+func PeersOf(v store.View, s *document.Space, app string) ([]string, error) {
+	attached, err := store.Find[*document.Attachment](v, "app", app)
+	if err != nil {
+		return nil, err
+	}
+	var formations []*document.Formation
+	if s.Linked {
+		if formations, err = store.Find[*document.Formation](v, "all", ""); err != nil {
+			return nil, err
+		}
+	}
+	return Peers(s, app, attached, formations), nil
 }

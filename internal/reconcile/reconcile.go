@@ -45,6 +45,10 @@ type Loop struct {
 	backoff  map[attempt]pause
 	lastErr  string
 	observed driver.Observation
+	// strangers is when the refused connections of a space were last written down.
+	strangers map[string]time.Time
+	// refused is when attempts to leave a space were last looked at.
+	refused map[string]time.Time
 }
 
 // attempt is an action with what it is to bring about: something else is
@@ -64,7 +68,10 @@ func New(cfg Config) *Loop {
 	if cfg.Every == 0 {
 		cfg.Every = time.Second
 	}
-	return &Loop{cfg: cfg, built: map[string]built{}, issued: map[string]issued{}, backoff: map[attempt]pause{}}
+	return &Loop{
+		cfg: cfg, built: map[string]built{}, issued: map[string]issued{}, backoff: map[attempt]pause{},
+		strangers: map[string]time.Time{}, refused: map[string]time.Time{},
+	}
 }
 
 // by is the reconciler as an actor.
@@ -120,7 +127,7 @@ func (l *Loop) Once(ctx context.Context) error {
 		l.try(ctx, attempt{a, digestOf(wanted, a)}, w, d, tried)
 	}
 	l.backoff = tried // what is not needed any more is forgotten
-	return errors.Join(err, l.recordDynos(ctx, w))
+	return errors.Join(err, l.recordDynos(ctx, w), l.recordStrangers(ctx, w), l.recordRefused(ctx))
 }
 
 func digestOf(d plan.Desired, a plan.Action) string {

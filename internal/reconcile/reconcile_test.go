@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -209,6 +210,23 @@ func TestRoutes(t *testing.T) {
 	if !route("www.example.org").Maintenance {
 		t.Error("maintenance did not reach the router")
 	}
+	least := func(own, other string, hsts bool) {
+		t.Helper()
+		l.Settle()
+		if a, b := route("www.example.org").MinTLS, route("clinic.apps.localhost").MinTLS; a != own || b != other || l.Engine.Routes[ward].HSTS != hsts {
+			t.Errorf("TLS %s and %s, HSTS %v; want %s, %s, %v", a, b, l.Engine.Routes[ward].HSTS, own, other, hsts)
+		}
+	}
+	least("1.2", "1.2", true)
+	authority := space(l, "attic").CA
+	l.Do(&apps.SetDomainTLS{Identity: "clinic", Hostname: "www.example.org", MinTLS: ptr("1.3"), Authorities: &authority}, l.As("root"))
+	least("1.3", "1.2", true)
+	if a, b := route("www.example.org").Clients, route("clinic.apps.localhost").Clients; a != authority || b != "" {
+		t.Errorf("clients are vouched for by %q and %q", a, b)
+	}
+	l.Do(&spaces.SetTLS{Identity: "ward", MinTLS: ptr("1.3"), HSTS: ptr(false)}, l.As("root"))
+	l.Do(&apps.SetDomainTLS{Identity: "clinic", Hostname: "www.example.org", MinTLS: ptr("1.2")}, l.As("root"))
+	least("1.3", "1.3", false)
 	l.Do(&apps.Scale{Identity: "clinic", Updates: []apps.ScaleUpdate{{Type: "web", Quantity: ptr(0)}}}, l.As("root"))
 	l.Settle()
 	if r := route("www.example.org"); r.Formation != "" {
@@ -418,6 +436,85 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	l.UntilDynos("clinic", "web.1 up v1")
 	if n := len(l.Engine.Seen(t).Spaces); n != 2 {
 		t.Errorf("the engine has %d spaces", n)
+	}
+}
+
+// TestRefusedAttempts: the first attempt at a destination is written down, the
+// others are counted, and an hour later it is written how many there were.
+func TestRefusedAttempts(t *testing.T) {
+	l := reconciletest.New(t)
+	l.App("clinic", "ward")
+	kept := func() (out []string) {
+		for _, r := range commandtest.Find[*document.Refusal](l.World, "space", l.IDs["space:ward"]) {
+			out = append(out, fmt.Sprintf("%s %s %d: %d", r.Dyno, r.To, r.Port, r.Count))
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := func(what string, want ...string) {
+		t.Helper()
+		l.Until(what, func() bool { return slices.Equal(kept(), want) })
+	}
+	l.Deploy("clinic", "web: dial 198.51.100.7:443; wait")
+	want("the first attempt", "web.1 198.51.100.7 443: 1")
+
+	l.Deploy("clinic", "web: dial 198.51.100.7:443; dial 198.51.100.9:25; wait")
+	l.Until("the new release", func() bool { return len(l.Engine.Seen(t).Spaces[0].Refused) == 2 })
+	l.Settle()
+	want("nothing within a minute", "web.1 198.51.100.7 443: 1")
+	l.Skip(2 * time.Minute)
+	want("another destination", "web.1 198.51.100.7 443: 1", "web.1 198.51.100.9 25: 1")
+	l.Skip(time.Hour)
+	want("the count of one that is tried on", "web.1 198.51.100.7 443: 2", "web.1 198.51.100.9 25: 1")
+	size := l.Size()
+	l.Skip(2 * time.Hour)
+	l.Settle()
+	if l.Size() != size {
+		t.Error("what is not tried on is recorded again")
+	}
+}
+
+// TestLinks: in a space whose apps need links, the engine lets an app reach its
+// own dynos and those of apps that it is linked to, and nobody restarts for it.
+func TestLinks(t *testing.T) {
+	l := reconciletest.New(t)
+	for _, app := range []string{"intake", "records", "billing"} {
+		l.App(app, "ward")
+		l.Deploy(app, "web: serve; wait")
+		l.UntilDynos(app, "web.1 up v1")
+	}
+	of := func(app string) string { return l.Formation(app, "web").ID }
+	want := func(private bool, peers map[string][]string) {
+		t.Helper()
+		l.Settle()
+		for app, to := range peers {
+			var ids []string
+			for _, a := range to {
+				ids = append(ids, of(a))
+			}
+			slices.Sort(ids)
+			f := l.Engine.Formation(of(app))
+			if f.Private != private || !slices.Equal(f.Peers, ids) {
+				t.Errorf("%s: private %v with the peers %v, want %v with %v", app, f.Private, f.Peers, private, ids)
+			}
+		}
+	}
+	change := func(c spaces.SetLinks) {
+		c.Identity = "ward"
+		l.Do(&c, l.As("root"))
+	}
+	change(spaces.SetLinks{Add: []spaces.AppPair{{From: "intake", To: "records"}}})
+	want(false, map[string][]string{"intake": nil, "records": nil, "billing": nil})
+	change(spaces.SetLinks{Mode: spaces.LinksListed})
+	want(true, map[string][]string{"intake": {"intake", "records"}, "records": {"records"}, "billing": {"billing"}})
+	change(spaces.SetLinks{Remove: []spaces.AppPair{{From: "intake", To: "records"}}})
+	want(true, map[string][]string{"intake": {"intake"}})
+	change(spaces.SetLinks{Mode: spaces.LinksAny})
+	want(false, map[string][]string{"intake": nil, "records": nil, "billing": nil})
+	for _, i := range l.Engine.Seen(t).Instances {
+		if i.Restarts > 0 || !strings.HasPrefix(i.Revision, "v1.") {
+			t.Errorf("restarted: %+v", i)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type world struct {
 	domains     map[string][]*document.Domain     // by space
 	endpoints   map[string]*document.Endpoint
 	dynos       map[string][]*document.Dyno
+	strangers   map[string][]*document.Stranger // by space
 }
 
 func readWorld(ctx context.Context, s store.Store) (*world, error) {
@@ -25,6 +26,7 @@ func readWorld(ctx context.Context, s store.Store) (*world, error) {
 		apps: map[string]*document.App{}, current: map[string]*document.Release{},
 		attachments: map[string][]*document.Attachment{}, domains: map[string][]*document.Domain{},
 		endpoints: map[string]*document.Endpoint{}, dynos: map[string][]*document.Dyno{},
+		strangers: map[string][]*document.Stranger{},
 	}
 	return w, s.Read(ctx, w.read)
 }
@@ -32,6 +34,11 @@ func readWorld(ctx context.Context, s store.Store) (*world, error) {
 func (w *world) read(v store.View) (err error) {
 	if w.spaces, err = store.Find[*document.Space](v, "all", ""); err != nil {
 		return err
+	}
+	for _, s := range w.spaces {
+		if w.strangers[s.ID], err = store.Find[*document.Stranger](v, "space", s.ID); err != nil {
+			return err
+		}
 	}
 	if w.formations, err = store.Find[*document.Formation](v, "all", ""); err != nil {
 		return err

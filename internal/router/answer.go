@@ -17,7 +17,7 @@ const (
 // answer is the client's side of an exchange: it notes what was sent.
 type answer struct {
 	http.ResponseWriter
-	shield   bool
+	hsts     bool
 	status   int // 0 until the header is written
 	bytes    int64
 	hijacked bool
@@ -57,10 +57,10 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // started says whether it is too late for an error page.
 func (a *answer) started() bool { return a.status != 0 || a.hijacked }
 
-// secure makes browsers stay with HTTPS in shield spaces. An app may ask for
+// secure makes browsers stay with HTTPS where the space says so. An app may ask for
 // more than the platform does, not for less.
 func (a *answer) secure() {
-	if a.shield && ageOf(a.Header().Get("Strict-Transport-Security")) < transportSecurityAge {
+	if a.hsts && ageOf(a.Header().Get("Strict-Transport-Security")) < transportSecurityAge {
 		a.Header().Set("Strict-Transport-Security", transportSecurity)
 	}
 }

@@ -20,7 +20,8 @@ type clients struct {
 	limit   int
 	trusts  func(net.Addr) bool // by the snapshot in force
 	taken   atomic.Uint64
-	refused atomic.Uint64
+	refused atomic.Uint64 // too many
+	strange atomic.Uint64 // not trusted
 
 	mu  sync.Mutex
 	all map[*client]struct{}
@@ -47,11 +48,15 @@ func (c *clients) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		accepted := &client{Conn: conn, clients: c}
-		if c.add(accepted) {
+		switch {
+		case c.add(accepted):
 			c.taken.Add(1)
 			return accepted, nil
+		case c.trusts(conn.RemoteAddr()):
+			c.refused.Add(1)
+		default:
+			c.strange.Add(1)
 		}
-		c.refused.Add(1)
 		reset(conn)
 	}
 }
@@ -105,6 +110,7 @@ func reset(conn net.Conn) {
 type client struct {
 	net.Conn
 	clients *clients
+	proof   atomic.Pointer[vouched] // of who it is; nil: none was asked for
 }
 
 func (c *client) Close() error {

@@ -35,6 +35,7 @@ type Config struct {
 	// MaxConnections bounds client connections: default 8192. Each may need a second
 	// descriptor for its backend; the process's limit of open files must allow that.
 	MaxConnections int
+	Head           time.Duration // for a TLS handshake, and for a request's head; default 20 s
 	FirstByte      time.Duration // to the first byte of an answer (H12); default 30 s
 	Idle           time.Duration // between bytes after that (H15, H28); default 55 s
 	Connect        time.Duration // to a backend (H19); default 5 s

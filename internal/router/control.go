@@ -55,6 +55,8 @@ func (r *router) status() Status {
 		Connections: r.clients.open(),
 		Handed:      r.clients.taken.Load(),
 		Rejected:    r.clients.refused.Load() + r.handover.Rejected(),
+		Untrusted:   r.clients.strange.Load(),
+		Strangers:   r.strangers.list(func(host string) bool { return r.hosts.Load().find(host) != nil }),
 		Requests:    r.proxy.requests.Load(),
 		LogDropped:  r.access.lost(),
 		Backends:    r.backends.status(),

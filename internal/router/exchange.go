@@ -61,7 +61,7 @@ func (x *exchange) serve() {
 		x.app = sni.app
 	}
 	switch {
-	case sni == nil || x.in.TLS.Version < sni.tls.MinVersion:
+	case sni == nil || x.in.TLS.Version < sni.tls.MinVersion || !sni.admits(proofOf(x.in.Context()), x.start):
 		// The snapshot has changed since the connection was made.
 		x.out.Header().Set("Connection", "close")
 		x.fail(codeMisdirected)
@@ -70,7 +70,7 @@ func (x *exchange) serve() {
 	case sni.maintenance:
 		x.fail(codeMaintenance)
 	default:
-		x.out.shield = sni.shield
+		x.out.hsts = sni.hsts
 		x.forward()
 	}
 }
@@ -88,7 +88,7 @@ func (x *exchange) forward() {
 	ctx, cancel := context.WithCancel(x.in.Context())
 	x.cancel = cancel
 	reverse := httputil.ReverseProxy{
-		Rewrite:        func(p *httputil.ProxyRequest) { rewrite(p, x.id, x.fwd, x.proxy.cfg.PublicPort, x.start) },
+		Rewrite:        func(p *httputil.ProxyRequest) { x.rewrite(p) },
 		Transport:      x,
 		ModifyResponse: x.received,
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.fail(x.diagnose(err)) },
@@ -192,7 +192,7 @@ func (x *exchange) fail(c code) {
 		panic(http.ErrAbortHandler)
 	}
 	if x.host != nil {
-		x.out.shield = x.host.shield
+		x.out.hsts = x.host.hsts
 	}
 	writePage(x.out, c, x.id)
 }

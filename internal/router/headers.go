@@ -6,7 +6,6 @@ import (
 	"net/http/httputil"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -26,6 +25,8 @@ var platformHeaders = map[string]bool{
 	"X-Request-Start":   true,
 	"Forwarded":         true,
 	"Via":               true,
+	"Client-Cert":       true,
+	"Client-Cert-Chain": true,
 }
 
 // forwarded returns X-Forwarded-For as it goes to the app: as on Heroku, what
@@ -60,8 +61,9 @@ func requestID(r *http.Request) string {
 
 // rewrite makes the request that goes to the app. ReverseProxy has removed the
 // hop-by-hop headers and the client's Forwarded and X-Forwarded-*; X-Forwarded-Host
-// stays away, since Host itself is passed unchanged.
-func rewrite(p *httputil.ProxyRequest, id, fwd string, port int, start time.Time) {
+// stays away, since Host itself is passed unchanged. Who the client is says
+// Client-Cert (RFC 9440), which comes from the handshake or not at all.
+func (x *exchange) rewrite(p *httputil.ProxyRequest) {
 	header := p.Out.Header
 	for name := range header {
 		if strings.ContainsRune(name, '_') && platformHeaders[http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))] {
@@ -69,11 +71,16 @@ func rewrite(p *httputil.ProxyRequest, id, fwd string, port int, start time.Time
 		}
 	}
 	header.Del("Proxy") // CGI would make it HTTP_PROXY
-	header.Set("X-Forwarded-For", fwd)
+	header.Del("Client-Cert")
+	header.Del("Client-Cert-Chain")
+	if proof := proofOf(x.in.Context()); proof != nil {
+		header.Set("Client-Cert", proof.header)
+	}
+	header.Set("X-Forwarded-For", x.fwd)
 	header.Set("X-Forwarded-Proto", "https")
-	header.Set("X-Forwarded-Port", strconv.Itoa(port))
-	header.Set("X-Request-Id", id)
-	header.Set("X-Request-Start", strconv.FormatInt(start.UnixMilli(), 10))
+	header.Set("X-Forwarded-Port", strconv.Itoa(x.proxy.cfg.PublicPort))
+	header.Set("X-Request-Id", x.id)
+	header.Set("X-Request-Start", strconv.FormatInt(x.start.UnixMilli(), 10))
 	header.Add("Via", protocol(p.In)+" "+via)
 	// ReverseProxy drops what it cannot parse of a query; an app may.
 	p.Out.URL.RawQuery = p.In.URL.RawQuery

@@ -17,8 +17,8 @@ import (
 type hosts struct {
 	digest  string
 	names   hostname.Map[*host]
-	configs map[[sha256.Size]byte]*tls.Config // parsed certificates, for the next snapshot
-	trusted *cidr.Set                         // nil: everybody whom the edge lets in
+	terms   map[[sha256.Size]byte]*terms // parsed certificates, for the next snapshot
+	trusted *cidr.Set                    // nil: everybody whom the edge lets in
 	zone    *resolver.Zone
 }
 
@@ -29,17 +29,23 @@ type host struct {
 	backends    []*backend
 	crashed     bool
 	maintenance bool
-	shield      bool
-	tls         *tls.Config
+	hsts        bool
+	*terms
+}
+
+// terms are what a connection to a host is made on.
+type terms struct {
+	tls     *tls.Config
+	clients *authorities // nil: clients need no certificate
 }
 
 // compile checks the whole snapshot. Certificates that old already parsed are
 // taken over: parsing is the costly part, and most snapshots only change
 // backends.
 func compile(snapshot Snapshot, backends map[Backend]*backend, old *hosts) (*hosts, error) {
-	h := &hosts{digest: snapshot.Digest(), configs: make(map[[sha256.Size]byte]*tls.Config)}
+	h := &hosts{digest: snapshot.Digest(), terms: make(map[[sha256.Size]byte]*terms)}
 	for _, row := range snapshot.Hosts {
-		if err := h.add(row, snapshot.Shield, backends, old); err != nil {
+		if err := h.add(row, snapshot.HSTS, backends, old); err != nil {
 			return nil, err
 		}
 	}
@@ -51,18 +57,18 @@ func compile(snapshot Snapshot, backends map[Backend]*backend, old *hosts) (*hos
 		h.trusted = &trusted
 	}
 	var err error
-	h.zone, err = resolver.NewZone(snapshot.Names, snapshot.Upstreams)
+	h.zone, err = resolver.NewZone(snapshot.Names, snapshot.Outside)
 	return h, err
 }
 
-func (h *hosts) add(row Host, shield bool, backends map[Backend]*backend, old *hosts) error {
+func (h *hosts) add(row Host, hsts bool, backends map[Backend]*backend, old *hosts) error {
 	parsed, err := h.parse(row, old)
 	if err != nil {
 		return err
 	}
 	compiled := &host{
-		name: row.Name, app: row.App, shield: shield,
-		crashed: row.Crashed, maintenance: row.Maintenance, tls: parsed,
+		name: row.Name, app: row.App, hsts: hsts,
+		crashed: row.Crashed, maintenance: row.Maintenance, terms: parsed,
 	}
 	for _, b := range row.Backends {
 		if address, err := netip.ParseAddrPort(b.Address); err != nil || address.Port() == 0 {
@@ -76,16 +82,16 @@ func (h *hosts) add(row Host, shield bool, backends map[Backend]*backend, old *h
 	return nil
 }
 
-// parse returns the TLS configuration of a host. Its errors say which host, and
+// parse returns the terms of a host. Its errors say which host, and
 // nothing that was in the PEM.
-func (h *hosts) parse(row Host, old *hosts) (*tls.Config, error) {
+func (h *hosts) parse(row Host, old *hosts) (*terms, error) {
 	key := fingerprint(row)
-	if known := h.configs[key]; known != nil {
+	if known := h.terms[key]; known != nil {
 		return known, nil
 	}
-	if old != nil && old.configs[key] != nil {
-		h.configs[key] = old.configs[key]
-		return h.configs[key], nil
+	if old != nil && old.terms[key] != nil {
+		h.terms[key] = old.terms[key]
+		return h.terms[key], nil
 	}
 	version, ok := map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[row.MinTLS]
 	if !ok {
@@ -95,14 +101,18 @@ func (h *hosts) parse(row Host, old *hosts) (*tls.Config, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "host %s: the certificate and its key cannot be used", row.Name)
 	}
-	h.configs[key] = hostTLS(certificate, version)
-	return h.configs[key], nil
+	clients, err := parseAuthorities(row.Clients)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "host %s: the authorities of its clients cannot be read", row.Name)
+	}
+	h.terms[key] = &terms{hostTLS(certificate, version), clients}
+	return h.terms[key], nil
 }
 
 // fingerprint identifies what parse makes of a row. Lengths keep the parts apart.
 func fingerprint(row Host) [sha256.Size]byte {
 	sum := sha256.New()
-	for _, part := range []string{row.Certificate, row.Key, row.MinTLS} {
+	for _, part := range []string{row.Certificate, row.Key, row.MinTLS, row.Clients} {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
 		sum.Write(length[:])

@@ -608,9 +608,9 @@ func TestStrictTransportSecurity(t *testing.T) {
 	})
 	hosts := []Host{r.host("app.example.org", backend), r.host("empty.example.org")}
 	tests := []struct {
-		url    string
-		shield bool
-		want   string
+		url  string
+		hsts bool
+		want string
 	}{
 		{"https://app.example.org/", false, ""},
 		{"https://app.example.org/?hsts=max-age%3D5", false, "max-age=5"},
@@ -621,14 +621,14 @@ func TestStrictTransportSecurity(t *testing.T) {
 		{"https://empty.example.org/", true, "max-age=31536000"},
 	}
 	for _, test := range tests {
-		r.pushSnapshot(Snapshot{Space: space, Shield: test.shield, Hosts: hosts})
+		r.pushSnapshot(Snapshot{Space: space, HSTS: test.hsts, Hosts: hosts})
 		response, err := r.http(1, nil).Get(test.url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		body(t, response)
 		if got := strings.Join(response.Header["Strict-Transport-Security"], "|"); got != test.want {
-			t.Errorf("%s, shield %v: %q, want %q", test.url, test.shield, got, test.want)
+			t.Errorf("%s, HSTS %v: %q, want %q", test.url, test.hsts, got, test.want)
 		}
 	}
 }

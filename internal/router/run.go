@@ -26,7 +26,6 @@ import (
 // generous.
 const (
 	maxHeader   = 64 << 10
-	headerTime  = 20 * time.Second // to a TLS handshake, and to a request's head
 	idleClient  = 90 * time.Second // between requests
 	maxStreams  = 128              // of one HTTP/2 connection
 	pingTime    = 30 * time.Second // of silence, until an HTTP/2 client is asked whether it lives
@@ -50,6 +49,8 @@ type router struct {
 	resolver *resolver.Resolver
 	access   *accessLog
 	proxy    *proxy
+
+	strangers strangers
 }
 
 // Run serves until ctx ends, then lets open requests finish for cfg.Drain. It
@@ -73,6 +74,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 func open(cfg Config, log *slog.Logger) (_ *router, err error) {
 	cfg.PublicPort = cmp.Or(cfg.PublicPort, 443)
 	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 8192)
+	cfg.Head = cmp.Or(cfg.Head, 20*time.Second)
 	cfg.FirstByte = cmp.Or(cfg.FirstByte, 30*time.Second)
 	cfg.Idle = cmp.Or(cfg.Idle, 55*time.Second)
 	cfg.Connect = cmp.Or(cfg.Connect, 5*time.Second)
@@ -162,9 +164,10 @@ func (r *router) serveHTTP(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           r.proxy,
 		TLSConfig:         r.serverTLS(),
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: r.cfg.Head,
 		IdleTimeout:       idleClient,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withClient,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingTime, PingTimeout: pingTimeout},
 		ErrorLog:          r.proxy.quiet,
 	}

@@ -13,17 +13,17 @@ import (
 // replaces the one before as a whole.
 type Snapshot struct {
 	Space string `json:"space"`
-	// Shield makes every answer carry Strict-Transport-Security.
-	Shield bool `json:"shield"`
+	// HSTS makes every answer carry Strict-Transport-Security.
+	HSTS bool `json:"hsts"`
 	// Trusted lists the networks (CIDR) that may be connected. The edge lets
 	// nobody else in; with this, connections that are open are cut too when their
 	// network is taken away. Null leaves them; an empty list cuts all.
 	Trusted []string `json:"trusted"`
 	Hosts   []Host   `json:"hosts"`
 	Names   []Name   `json:"names"`
-	// Upstreams lists DNS servers ("ip:port") for names outside localspace.
-	// Empty: such names are REFUSED.
-	Upstreams []string `json:"upstreams"`
+	// Outside is the DNS server ("ip:port") for names outside localspace: the
+	// engine's. Empty: such names are REFUSED.
+	Outside string `json:"outside"`
 }
 
 // Host is one served name.
@@ -39,6 +39,9 @@ type Host struct {
 	Certificate string `json:"certificate"` // PEM chain, leaf first
 	Key         string `json:"key"`         // PEM
 	MinTLS      string `json:"min_tls"`     // "1.2" (default) or "1.3"
+	// Clients is a PEM bundle of authorities, of whom one must vouch for each
+	// client. Empty: clients need no certificate.
+	Clients string `json:"clients"`
 }
 
 // String hides the key from anything that prints a snapshot.

@@ -43,7 +43,7 @@ func TestSnapshotIsRefusedAsAWhole(t *testing.T) {
 		{"name twice", func(s *Snapshot) { s.Names = []Name{{Name: "web"}, {Name: "web"}} }, "twice"},
 		{"bad address", func(s *Snapshot) { s.Names = []Name{{Name: "web", Addresses: []string{"10.0.0"}}} }, "address"},
 		{"bad network", func(s *Snapshot) { s.Trusted = []string{"10.0.0.0"} }, "CIDR"},
-		{"bad upstream", func(s *Snapshot) { s.Upstreams = []string{"10.0.0.1"} }, "DNS server"},
+		{"bad DNS server", func(s *Snapshot) { s.Outside = "10.0.0.1" }, "DNS server"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -73,8 +73,8 @@ func TestDigestAgreesAcrossTheSocket(t *testing.T) {
 	r := newRig(t, nil)
 	for _, snapshot := range []Snapshot{
 		{Space: space},
-		{Space: space, Shield: true, Hosts: []Host{r.host("a.example.org")}, Names: []Name{{Name: "web"}, {Name: "x", Addresses: []string{}}}},
-		{Space: space, Hosts: []Host{}, Upstreams: []string{"192.0.2.1:53"}},
+		{Space: space, HSTS: true, Hosts: []Host{r.host("a.example.org")}, Names: []Name{{Name: "web"}, {Name: "x", Addresses: []string{}}}},
+		{Space: space, Hosts: []Host{}, Outside: "192.0.2.1:53"},
 	} {
 		r.pushSnapshot(snapshot)
 		if got := r.status().Snapshot; got != snapshot.Digest() {
@@ -192,6 +192,14 @@ func TestWithdrawnTrustCutsConnections(t *testing.T) {
 		conn.Close()
 		t.Error("a new connection is accepted")
 	}
+	if s := r.status(); s.Untrusted != 1 || s.Rejected != 0 {
+		t.Errorf("%d counted as not trusted and %d as too many, want one and none", s.Untrusted, s.Rejected)
+	}
+	push([]string{})
+	if conn, err := tls.Dial("tcp", r.address, &tls.Config{ServerName: "app.example.org", RootCAs: r.roots}); err == nil {
+		conn.Close()
+		t.Error("nobody is trusted, and a connection is accepted")
+	}
 	push(nil)
 	r.tls("app.example.org")
 }
@@ -209,7 +217,7 @@ func FuzzSnapshot(f *testing.F) {
 	certificate, key := pair(f, "a.example.org")
 	seed, err := json.Marshal(Snapshot{
 		Space: space, Hosts: []Host{{Name: "a.example.org", Certificate: certificate, Key: key, Backends: []Backend{{Address: "10.0.0.1:80"}}}},
-		Names: []Name{{Name: "web", Addresses: []string{"10.0.0.1"}}}, Upstreams: []string{"192.0.2.1:53"},
+		Names: []Name{{Name: "web", Addresses: []string{"10.0.0.1"}}}, Outside: "192.0.2.1:53",
 	})
 	if err != nil {
 		f.Fatal(err)

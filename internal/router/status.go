@@ -7,6 +7,8 @@ type Status struct {
 	Connections int             `json:"connections"` // open client connections
 	Handed      uint64          `json:"handed"`      // connections received from the edge
 	Rejected    uint64          `json:"rejected"`    // hand-overs that were malformed or too many
+	Untrusted   uint64          `json:"untrusted"`   // hand-overs from networks that are not trusted: the edge lets in what it should not
+	Strangers   []Stranger      `json:"strangers"`   // refused in the handshake, by host
 	Requests    uint64          `json:"requests"`    // begun
 	LogDropped  uint64          `json:"log_dropped"` // access lines that nobody read in time
 	Backends    []BackendStatus `json:"backends"`    // of the snapshot, and those still draining

@@ -35,6 +35,9 @@ func (r *router) serverTLS() *tls.Config {
 			if host == nil {
 				return nil, errUnknownName
 			}
+			if host.clients != nil {
+				return r.mutual(host, hello.Conn), nil
+			}
 			return host.tls, nil
 		},
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"net/netip"
 
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/control"
@@ -50,6 +51,21 @@ func (a *adapters) Egress(ctx context.Context, space string) ([]string, error) {
 	for _, s := range o.Spaces {
 		if s.ID == space && s.Egress != "" {
 			out = append(out, s.Egress)
+		}
+	}
+	return out, nil
+}
+
+// HostAddresses implements api.Network. The server runs where the spaces are.
+func (*adapters) HostAddresses() ([]netip.Addr, error) {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]netip.Addr, 0, len(list))
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr())
 		}
 	}
 	return out, nil

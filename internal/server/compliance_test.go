@@ -60,7 +60,7 @@ func TestCompliance(t *testing.T) {
 	ward := w.IDs["space:ward"]
 	trust := func(source string) int64 {
 		t.Helper()
-		cmd := &spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}
+		cmd := &spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: source, Action: "allow"}}}
 		seq, err := w.Kernel.Execute(t.Context(), cmd, w.As("owner"))
 		if err != nil {
 			t.Fatal(err)

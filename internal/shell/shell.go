@@ -141,7 +141,7 @@ func (d *Desk) startTask(ctx context.Context, p Offer) (driver.Session, error) {
 	dyno := p.Dyno
 	var app *document.App
 	var space *document.Space
-	var attachments []*document.Attachment
+	var peers []string
 	if err := d.cfg.Store.Read(ctx, func(v store.View) (err error) {
 		if app, err = store.Get[*document.App](v, dyno.App); err != nil {
 			return err
@@ -149,7 +149,7 @@ func (d *Desk) startTask(ctx context.Context, p Offer) (driver.Session, error) {
 		if space, err = store.Get[*document.Space](v, dyno.Space); err != nil {
 			return err
 		}
-		attachments, err = store.Find[*document.Attachment](v, "app", dyno.App)
+		peers, err = reconcile.PeersOf(v, space, dyno.App)
 		return err
 	}); err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (d *Desk) startTask(ctx context.Context, p Offer) (driver.Session, error) {
 	}
 	return d.cfg.Driver.StartTask(ctx, driver.Task{
 		ID: dyno.ID, Space: dyno.Space, Name: dyno.Name, Process: process, Attach: true, TTY: p.TTY, Rows: p.Rows, Cols: p.Cols,
-		Timeout: 24 * time.Hour, Peers: reconcile.Peers(attachments),
+		Timeout: 24 * time.Hour, Peers: peers, Private: space.Linked,
 		Labels: driver.Labels{App: dyno.App, Source: "app", Type: dyno.Type},
 	})
 }

@@ -99,7 +99,7 @@ func (l *life) fault(f Fault) { l.truth.Faults = append(l.truth.Faults, f) }
 // trust sets at a time who may connect to a space.
 func (l *life) trust(at time.Time, s *space, rules []document.TrustedIP) {
 	l.at(at, func() error {
-		return l.do(&spaces.SetTrusted{Identity: s.name, Rules: rules}, l.owner(s).as("a test of the partner's"))
+		return l.do(&spaces.SetTrusted{Identity: s.name, Rules: rules, Confirm: s.name}, l.owner(s).as("a test of the partner's"))
 	})
 }
 

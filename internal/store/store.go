@@ -75,6 +75,7 @@ type Query struct {
 	FromSeq  int64     // first seq
 	ToSeq    int64     // one past the last seq; 0 = the end
 	Limit    int
+	Bytes    int  // Entries: no more once that much of bodies is read; 0 = all of them
 	Newest   bool // newest first
 }
 

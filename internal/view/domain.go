@@ -70,7 +70,7 @@ func OfEndpoint(e *document.Endpoint, a *document.App, domains []string) Endpoin
 		CertificateChain: e.Certificate, CreatedAt: Time(e.CreatedAt), ID: e.ID, Name: e.Name, UpdatedAt: Time(e.UpdatedAt),
 		DisplayName: text(e.Name), Domains: append([]string{}, domains...), App: Ref{a.ID, a.Name},
 		SSLCert: SSLCert{
-			CASigned: !e.SelfSigned, CertDomains: append([]string{}, e.Names...), ExpiresAt: Time(e.ExpiresAt),
+			CASigned: e.Vouched, CertDomains: append([]string{}, e.Names...), ExpiresAt: Time(e.ExpiresAt),
 			Issuer: e.Issuer, SelfSigned: e.SelfSigned, StartsAt: Time(e.StartsAt), Subject: e.Subject, ID: e.ID,
 			Fingerprint: e.Fingerprint,
 		},

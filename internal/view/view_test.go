@@ -200,3 +200,15 @@ func TestNoPasswordUnlessRevealed(t *testing.T) {
 		t.Errorf("revealed %+v, and the original is %+v", open, c)
 	}
 }
+
+// TestRefusal: whose attempt it was is said where that is known.
+func TestRefusal(t *testing.T) {
+	r := &document.Refusal{Base: document.Base{ID: "1"}, App: "2", Dyno: "web.1", To: "192.0.2.1", Protocol: "tcp", Port: 443, Count: 3}
+	got := view.OfRefusal(r, &document.App{Base: document.Base{ID: "2"}, Name: "clinic"})
+	if got.App == nil || got.App.Name != "clinic" || got.Dyno == nil || *got.Dyno != "web.1" || got.Packets != 3 {
+		t.Errorf("shown as %+v", got)
+	}
+	if got := view.OfRefusal(&document.Refusal{To: "192.0.2.1"}, nil); got.App != nil || got.Dyno != nil {
+		t.Errorf("nobody's is shown as %+v", got)
+	}
+}

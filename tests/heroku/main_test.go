@@ -25,6 +25,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -54,6 +55,7 @@ type host struct {
 	home   string // of the CLI's user
 	ca     string
 	who    string // whose token the CLI has
+	extra  string // set in the CLI's environment besides
 	seen   int64
 }
 
@@ -135,6 +137,8 @@ func (p parts) Open(_ context.Context, _ control.By, q api.LogQuery) (string, er
 	return p.url + "/log-streams/x?" + url.Values{"app": {q.App.Name}, "dyno": {q.Dyno}}.Encode(), nil
 }
 
+func (parts) HostAddresses() ([]netip.Addr, error) { return nil, nil }
+
 func (parts) Egress(context.Context, string) ([]string, error) { return []string{"192.0.2.7"}, nil }
 
 func (parts) Disk(context.Context, string) (used, size int64, err error) {
@@ -158,17 +162,17 @@ func (h *host) certificate() tls.Certificate {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	chain, der := h.selfSigned(key, "localhost")
+	chain, der := h.selfSigned(key, "localhost", time.Now().Add(90*24*time.Hour))
 	h.ca = filepath.Join(h.home, "ca.pem")
 	h.write("ca.pem", chain)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func (h *host) selfSigned(key *ecdsa.PrivateKey, name string) (pemText string, der []byte) {
+func (h *host) selfSigned(key *ecdsa.PrivateKey, name string, until time.Time) (pemText string, der []byte) {
 	h.t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -181,6 +185,11 @@ func (h *host) selfSigned(key *ecdsa.PrivateKey, name string) (pemText string, d
 // pair writes a certificate and its key and gives their files.
 func (h *host) pair(name string) (cert, key string) {
 	h.t.Helper()
+	return h.pairUntil(name, time.Now().Add(90*24*time.Hour))
+}
+
+func (h *host) pairUntil(name string, until time.Time) (cert, key string) {
+	h.t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		h.t.Fatal(err)
@@ -189,7 +198,7 @@ func (h *host) pair(name string) (cert, key string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	chain, _ := h.selfSigned(k, name)
+	chain, _ := h.selfSigned(k, name, until)
 	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	n := filepath.Base(name) + "." + rand.Text()[:6]
 	return h.write(n+".crt", chain), h.write(n+".key", private)
@@ -225,6 +234,9 @@ func (h *host) env() []string {
 	if h.who != "" {
 		env = append(env, "HEROKU_API_KEY="+h.Tokens[h.who])
 	}
+	if h.extra != "" {
+		env = append(env, h.extra)
+	}
 	return env
 }
 
@@ -232,6 +244,13 @@ func (h *host) env() []string {
 func (h *host) as(who string) *host {
 	other := *h
 	other.who = who
+	return &other
+}
+
+// with makes the CLI one in whose environment something more is set.
+func (h *host) with(variable string) *host {
+	other := *h
+	other.extra = variable
 	return &other
 }
 

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/command/addons"
 	"github.com/strongroom/strongroom/internal/command/commandtest"
@@ -170,6 +171,9 @@ func TestDomainsAndCertificates(t *testing.T) {
 	h.run("domains:wait", "www.example.org", "-a", "clinic").ok()
 	h.run("domains:info", "www.example.org", "-a", "clinic").ok("clinic.apps.localhost")
 	h.run("domains:add", "not_a_host", "-a", "clinic").fails("host name")
+	h.run("domains:add", "api.example.org", "--cert", name, "-a", "clinic").fails("is for www.example.org and not for api.example.org")
+	old, oldKey := h.pairUntil("api.example.org", time.Now().Add(-time.Minute))
+	h.run("certs:add", old, oldKey, "-a", "clinic").fails("The certificate of CN=api.example.org expired")
 	h.recorded("dev domain.add ok")
 	newer, newerKey := h.pair("www.example.org")
 	h.run("certs:update", newer, newerKey, "--name", name, "-a", "clinic", "--confirm", "clinic").ok("www.example.org")
@@ -232,6 +236,11 @@ func TestSpaces(t *testing.T) {
 	h.run("trusted-ips:add", "300.0.0.1/8", "--space", "annex-two", "--confirm", "annex-two").fails("is not a network")
 	h.run("trusted-ips:remove", "203.0.113.0/24", "--space", "annex-two", "--confirm", "annex-two").ok("Removed 203.0.113.0/24")
 	h.recorded("owner space.trusted ok", "owner space.trusted ok")
+	opening := []string{"trusted-ips:add", "0.0.0.0/0", "--space", "annex-two", "--confirm", "annex-two"}
+	h.run(opening...).fails("opens the shield space annex-two to everybody")
+	h.run("trusted-ips:add", "203.0.113.7/8", "--space", "annex-two", "--confirm", "annex-two").fails("write 203.0.0.0/8 for the network")
+	h.with(`HEROKU_HEADERS={"Strongroom-Reason":"the portal is public","Strongroom-Confirm":"annex-two"}`).run(opening...).ok("Added 0.0.0.0/0")
+	h.recorded("owner space.trusted ok")
 	h.run("spaces:topology", "ward").ok("clinic", "clinic.apps.localhost", "web.1")
 	h.run("spaces:destroy", "--space", "annex-two", "--confirm", "annex-two").ok()
 	h.run("spaces:destroy", "--space", "ward", "--confirm", "ward").fails("still holds 1 apps")

@@ -79,7 +79,7 @@ func TestCreate(t *testing.T) {
 func TestDenialsLieWhereTheyWereAimed(t *testing.T) {
 	w := commandtest.New(t, commandtest.Noon)
 	w.Do(&apps.AddDomain{Identity: "clinic", Hostname: "www.example.org"}, w.As("dev"))
-	chain, key := certificate(t, "www.example.org", time.Now().Add(time.Hour))
+	chain, key := selfSigned(t, "www.example.org", time.Now().Add(time.Hour))
 	commands := func(app string) []control.Command {
 		return []control.Command{
 			&apps.Update{Identity: app, Name: ptr("mine")}, &apps.Destroy{Identity: app},
@@ -210,8 +210,8 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// certificate makes a self-signed one.
-func certificate(t *testing.T, name string, until time.Time) (chain string, key secret.Value) {
+// selfSigned makes a self-signed one.
+func selfSigned(t *testing.T, name string, until time.Time) (chain string, key secret.Value) {
 	t.Helper()
 	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -238,7 +238,7 @@ func TestCertificates(t *testing.T) {
 	w.Do(&apps.AddDomain{Identity: "clinic", Hostname: "www.example.org"}, w.As("dev"))
 	w.Do(&apps.AddDomain{Identity: "clinic", Hostname: "a.example.org"}, w.As("dev"))
 	until := commandtest.Noon.AddDate(0, 3, 0)
-	chain, key := certificate(t, "www.example.org", until)
+	chain, key := selfSigned(t, "www.example.org", until)
 	secretLine := strings.Split(string(key.Reveal()), "\n")[1]
 	// A key that is pasted into the chain's field too.
 	put := &apps.PutEndpoint{Identity: "clinic", Chain: chain + string(key.Reveal()), Key: key}
@@ -264,7 +264,9 @@ func TestCertificates(t *testing.T) {
 	}
 
 	// Replacing keeps the endpoint.
-	chain2, key2 := certificate(t, "a.example.org", until)
+	chain2, key2 := selfSigned(t, "*.example.org", until)
+	other, otherKey := selfSigned(t, "a.example.org", until)
+	w.Refused(fault.Invalid, commandtest.None, &apps.PutEndpoint{Identity: "clinic", Replace: e.Name, Chain: other, Key: otherKey}, w.As("dev"))
 	w.Do(&apps.PutEndpoint{Identity: "clinic", Replace: e.Name, Chain: chain2, Key: key2}, w.As("dev"))
 	if got := commandtest.Get[*document.Endpoint](w, e.ID); got.Name != e.Name || got.Fingerprint == e.Fingerprint || endpoint("a.example.org") != e.ID {
 		t.Errorf("%+v", got)
@@ -272,7 +274,18 @@ func TestCertificates(t *testing.T) {
 	w.Do(&apps.UpdateDomain{Identity: "clinic", Hostname: "a.example.org"}, w.As("dev"))
 	w.Do(&apps.UpdateDomain{Identity: "clinic", Hostname: "www.example.org", Endpoint: e.Name}, w.As("dev"))
 
-	expired, expiredKey := certificate(t, "www.example.org", commandtest.Noon.Add(-time.Minute))
+	third := &apps.PutEndpoint{Identity: "clinic", Chain: other, Key: otherKey}
+	w.Do(third, w.As("dev"))
+	for _, elsewhere := range []control.Command{
+		&apps.UpdateDomain{Identity: "clinic", Hostname: "www.example.org", Endpoint: third.Endpoint.Name},
+		&apps.AddDomain{Identity: "clinic", Hostname: "b.example.org", Endpoint: third.Endpoint.Name},
+	} {
+		if err := w.Refused(fault.Invalid, commandtest.None, elsewhere, w.As("dev")); !strings.Contains(err.Error(), "is for a.example.org and not for") {
+			t.Errorf("%s: %v", elsewhere.Action(), err)
+		}
+	}
+
+	expired, expiredKey := selfSigned(t, "www.example.org", commandtest.Noon.Add(-time.Minute))
 	for name, bad := range map[string]*apps.PutEndpoint{
 		"another key": {Chain: chain, Key: key2}, "expired": {Chain: expired, Key: expiredKey}, "nothing": {}, "no PEM": {Chain: "x", Key: secret.NewValue([]byte("y"))},
 	} {

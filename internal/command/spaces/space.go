@@ -6,7 +6,6 @@ package spaces
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/authz"
@@ -53,7 +52,7 @@ func (c *Create) Prepare(ctx context.Context, t control.Tools) error {
 	}
 	c.Space = &document.Space{
 		Base: document.Base{ID: id}, Name: c.Name, Shield: c.Shield, Region: c.Region, State: document.SpaceAllocating,
-		CA: cert, CAKey: &document.Sealed{ID: c.caKey.ID, SHA256: c.caKey.Digest()}, Ruleset: document.NewID(),
+		CA: cert, CAKey: &document.Sealed{ID: c.caKey.ID, SHA256: c.caKey.Digest()}, Ruleset: document.NewID(), OutboundSet: document.NewID(), Links: []document.AppLink{},
 	}
 	return nil
 }
@@ -84,7 +83,9 @@ func (c *Create) Decide(v store.View, by control.By, now time.Time, d *control.D
 	}
 	c.Space.CreatedBy, c.Space.RuledBy, c.Space.RuledAt = by.Actor.ID, by.Actor.Email, now
 	c.Space.Trusted = []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}
-	c.Space.Outbound = []document.OutboundRef{{Target: "0.0.0.0/0", Protocol: "any", FromPort: 0, ToPort: 65535}}
+	open := document.Anywhere
+	open.By, open.At = by.Actor.Email, now
+	c.Space.Outbound, c.Space.OutboundBy, c.Space.OutboundAt = []document.OutboundRef{open}, by.Actor.Email, now
 	if c.Shield {
 		c.Space.Trusted, c.Space.Outbound = []document.TrustedIP{}, []document.OutboundRef{}
 	}
@@ -240,7 +241,8 @@ func (c *Gone) Aim(v store.View) (control.Aim, error) {
 	return System(s), nil
 }
 
-// Decide deletes the document, and where the space's findings were sent to.
+// Decide deletes the document, where the space's findings were sent to, and what
+// was counted of strangers and of attempts to leave it.
 func (c *Gone) Decide(v store.View, _ control.By, _ time.Time, d *control.Decision) error {
 	d.Delete(document.KindSpace, c.ID)
 	channels, err := store.Find[*document.Alert](v, "scope", c.ID)
@@ -249,6 +251,20 @@ func (c *Gone) Decide(v store.View, _ control.By, _ time.Time, d *control.Decisi
 	}
 	for _, a := range channels {
 		d.Delete(document.KindAlert, a.ID)
+	}
+	strangers, err := store.Find[*document.Stranger](v, "space", c.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range strangers {
+		d.Delete(document.KindStranger, s.ID)
+	}
+	refused, err := store.Find[*document.Refusal](v, "space", c.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range refused {
+		d.Delete(document.KindRefusal, r.ID)
 	}
 	d.Note("key", "destroyed")
 	d.Job(JobDispose, c.ID)
@@ -260,68 +276,6 @@ func (c *Gone) Decide(v store.View, _ control.By, _ time.Time, d *control.Decisi
 func (c *Gone) Effect(_ context.Context, t control.Tools, _ int64) error {
 	t.Keyring.Forget(c.ID)
 	return nil
-}
-
-// SetTrusted replaces who may connect to a space's apps.
-type SetTrusted struct {
-	Identity string
-	Rules    []document.TrustedIP
-	Space    *document.Space
-
-	rules []document.TrustedIP
-}
-
-// MaxTrusted is how many inbound rules a space may have.
-const MaxTrusted = 100
-
-// Action is space.trusted.
-func (*SetTrusted) Action() string { return "space.trusted" }
-
-// Aim checks the rules.
-func (c *SetTrusted) Aim(v store.View) (control.Aim, error) {
-	if len(c.Rules) > MaxTrusted {
-		return control.Aim{}, fault.New(fault.Invalid, "A space has at most %d trusted IP ranges.", MaxTrusted)
-	}
-	seen := map[string]bool{}
-	c.rules = []document.TrustedIP{}
-	for _, r := range c.Rules {
-		if r.Action != "allow" {
-			return control.Aim{}, fault.New(fault.Invalid, "The action of an inbound rule is allow, not %.32q.", r.Action)
-		}
-		cidr, err := document.CleanCIDR(r.Source)
-		if err != nil {
-			return control.Aim{}, err
-		}
-		if !seen[cidr] {
-			c.rules = append(c.rules, document.TrustedIP{Source: cidr, Action: r.Action})
-		}
-		seen[cidr] = true
-	}
-	var err error
-	if c.Space, err = Find(v, c.Identity); err != nil {
-		return control.Aim{}, err
-	}
-	return Manage(c.Space), nil
-}
-
-// Decide refuses to open a shield space to everybody without a reason.
-func (c *SetTrusted) Decide(_ store.View, by control.By, now time.Time, d *control.Decision) error {
-	for _, r := range c.rules {
-		if c.Space.Shield && vast(r.Source) && by.Reason == "" {
-			return fault.New(fault.Invalid, "%s opens a shield space to everybody: give a reason (Strongroom-Reason header), which is recorded.", r.Source)
-		}
-	}
-	c.Space.Trusted, c.Space.Ruleset = c.rules, document.NewID()
-	c.Space.RuledBy, c.Space.RuledAt = by.Actor.Email, now
-	d.Put(c.Space)
-	return nil
-}
-
-// vast tells whether a network is too large for anybody to know who is in it:
-// everybody, or a few of these are everybody.
-func vast(cidr string) bool {
-	p, err := netip.ParsePrefix(cidr)
-	return err != nil || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 19
 }
 
 // RecordAttempt keeps the result of trying what must not work.

@@ -159,7 +159,17 @@ func TestTrusted(t *testing.T) {
 		why     string
 		ok      bool
 	}{
-		{"an office", []string{"203.0.113.7/24", "203.0.113.0/24", "2001:db8::1"}, "", true},
+		{"an office", []string{"203.0.113.0/24", " 203.0.113.0/24", "2001:db8::1"}, "", true},
+		{"host bits set", []string{"203.0.113.7/24"}, "", false},
+		{"host bits of IPv6", []string{"2001:db8::1/32"}, "", false},
+		{"the spaces themselves", []string{"100.64.0.0/10"}, "", false},
+		{"one space", []string{"100.64.16.0/20"}, "", false},
+		{"more than the spaces", []string{"100.0.0.0/8"}, "", true},
+		{"metadata", []string{"169.254.169.254"}, "", false},
+		{"multicast", []string{"224.0.0.1"}, "", false},
+		{"no host", []string{"0.0.0.0"}, "", false},
+		{"link-local", []string{"fe80::/64"}, "", false},
+		{"a narrow one beside a wide one", []string{"198.51.0.0/16", "198.51.100.0/24"}, "", true},
 		{"nobody", nil, "", true},
 		{"everybody", []string{"0.0.0.0/0"}, "", false},
 		{"everybody, with a reason", []string{"0.0.0.0/0"}, "the portal is public", true},
@@ -173,8 +183,9 @@ func TestTrusted(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			l.Do(&spaces.SetTrusted{Identity: "ward"}, l.As("owner"))
 			was := l.space(shield.ID)
-			cmd := &spaces.SetTrusted{Identity: "ward", Rules: allow(tt.sources...)}
+			cmd := &spaces.SetTrusted{Identity: "ward", Rules: allow(tt.sources...), Confirm: "ward"}
 			by := commandtest.Reason(l.As("owner"), tt.why)
 			if !tt.ok {
 				l.Refused(fault.Invalid, commandtest.None, cmd, by)
@@ -190,6 +201,17 @@ func TestTrusted(t *testing.T) {
 			}
 		})
 	}
+	// The reason alone is not enough, nor is another space's name.
+	for _, confirm := range []string{"", private.Name} {
+		cmd := &spaces.SetTrusted{Identity: "ward", Rules: allow("0.0.0.0/0"), Confirm: confirm}
+		l.Refused(fault.Invalid, commandtest.None, cmd, commandtest.Reason(l.As("owner"), "the portal is public"))
+	}
+	// What is open stays open while other networks come and go.
+	open := &spaces.SetTrusted{Identity: "ward", Rules: allow("0.0.0.0/0"), Confirm: "ward"}
+	if lines := l.Record(open, commandtest.Reason(l.As("owner"), "the portal is public")); lines[0].Reason == "" {
+		t.Error("the reason is not recorded")
+	}
+	l.Do(&spaces.SetTrusted{Identity: "ward", Rules: allow("0.0.0.0/0", "203.0.113.0/24")}, commandtest.Reason(l.As("owner"), ""))
 	// A private space is open without a reason.
 	l.Do(&spaces.SetTrusted{Identity: private.ID, Rules: allow("0.0.0.0/0")}, commandtest.Reason(l.As("owner"), ""))
 
@@ -198,6 +220,27 @@ func TestTrusted(t *testing.T) {
 	l.Refused(fault.Invalid, commandtest.None, &spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "203.0.113.0/24", Action: "deny"}}}, l.As("owner"))
 	l.Refused(fault.Invalid, commandtest.None, &spaces.SetTrusted{Identity: "ward", Rules: allow("example.org")}, l.As("owner"))
 	l.Refused(fault.Forbidden, shield.ID, &spaces.SetTrusted{Identity: "ward", Rules: allow("203.0.113.0/24")}, l.As("dev"))
+}
+
+func TestTLS(t *testing.T) {
+	l := newLab(t)
+	shield, private := l.create("ward", true), l.create("open", false)
+	l.Refused(fault.Forbidden, shield.ID, &spaces.SetTLS{Identity: "ward", MinTLS: new("1.3")}, l.As("dev"))
+	l.Do(&spaces.SetTLS{Identity: "ward", MinTLS: new("1.3"), HSTS: new(true)}, l.As("owner"))
+	l.Do(&spaces.SetTLS{Identity: "open", HSTS: new(false)}, l.As("owner"))
+	for id, want := range map[string]string{shield.ID: "1.3", private.ID: "1.2"} {
+		if s := l.space(id); s.LeastTLS() != want || s.NoHSTS == s.Shield {
+			t.Errorf("%s: TLS %s, HSTS off: %v", s.Name, s.LeastTLS(), s.NoHSTS)
+		}
+	}
+	l.Do(&spaces.SetTLS{Identity: "ward", MinTLS: new("1.2")}, l.As("owner"))
+	if s := l.space(shield.ID); s.LeastTLS() != "1.2" || s.NoHSTS {
+		t.Errorf("%+v", s)
+	}
+	for _, bad := range []*spaces.SetTLS{{}, {MinTLS: new("1.1")}, {MinTLS: new("TLS1.3")}, {HSTS: new(false)}} {
+		bad.Identity = "ward"
+		l.Refused(fault.Invalid, commandtest.None, bad, l.As("owner"))
+	}
 }
 
 func TestLife(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/strongroom/strongroom/internal/compliance"
 	"github.com/strongroom/strongroom/internal/compliance/state"
 	"github.com/strongroom/strongroom/internal/document"
+	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store"
 )
 
@@ -96,6 +97,20 @@ func touches(c *compliance.Check, action string) bool {
 	return slices.ContainsFunc(c.Reads, func(p string) bool { return strings.HasPrefix(action, p) })
 }
 
+// issued is a certificate by the authority of the space ward.
+func issued(w *commandtest.World, name string) (chain string, key secret.Value) {
+	ward := commandtest.Get[*document.Space](w, w.IDs["space:ward"])
+	authority, err := w.Keyring.Open(w.T.Context(), ward.CAKey.ID, ward.CAKey.SHA256)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	chain, key, err = spaces.Issue(ward.CA, authority, []string{name}, 90*24*time.Hour, w.Now())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return chain, key
+}
+
 // moreLife is more of an installation's life than commandtest has: what changes and
 // ends what the checks read.
 func moreLife(w *commandtest.World) {
@@ -113,6 +128,9 @@ func moreLife(w *commandtest.World) {
 	w.Do(&apps.Update{Identity: "clinic", EPHI: new("no")}, owner)
 	w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "192.0.2.0/24", Action: "allow"}}}, owner)
 	w.Do(&spaces.Rename{Identity: "ward", Name: "wing"}, owner)
+	chain, key := issued(w, "portal.example.org")
+	w.Do(&apps.PutEndpoint{Identity: "clinic", Chain: chain, Key: key}, owner)
+	w.Do(&apps.AddDomain{Identity: "clinic", Hostname: "portal.example.org"}, owner)
 	w.Do(&sessions.Close{ID: w.IDs["session:open"], Interrupted: true}, commandtest.Platform)
 
 	w.Do(&checks.Report{

@@ -21,7 +21,8 @@ const often = 10 * time.Minute
 func All() []*compliance.Check {
 	return []*compliance.Check{
 		approvalPolicy, exceptions, releasesApproved, releaseEvidence, ephiMarked, trustedIPs, requestsWaiting, sessionsRecorded,
-		staleAccounts, tokenAge, volumesEncrypted, findingsOverdue, alertsDelivered,
+		staleAccounts, tokenAge, volumesEncrypted, findingsOverdue, alertsDelivered, certificatesEnd,
+		clientCertificates,
 	}
 }
 

@@ -126,10 +126,10 @@ var mutations = []mutation{
 	{
 		check: "state.trusted-ips", subject: "space:ward", tells: "from everybody",
 		breaks: func(w *commandtest.World) {
-			w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
+			w.Do(&spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: "0.0.0.0/0", Action: "allow"}}}, w.As("owner"))
 		},
 		mends: func(w *commandtest.World) {
-			w.Do(&spaces.SetTrusted{Identity: "ward", Rules: []document.TrustedIP{{Source: "192.0.2.0/24", Action: "allow"}}}, w.As("owner"))
+			w.Do(&spaces.SetTrusted{Identity: "ward", Confirm: "ward", Rules: []document.TrustedIP{{Source: "192.0.2.0/24", Action: "allow"}}}, w.As("owner"))
 		},
 	},
 	{
@@ -196,6 +196,33 @@ var mutations = []mutation{
 		mends: func(w *commandtest.World) { w.Do(&alerts.Record{ID: w.IDs["alert"]}, commandtest.Platform) },
 	},
 	{
+		check: "state.certificates-end", subject: "app:clinic", tells: "The certificate cert-1 of clinic, for www.example.org, ends on 2026-04-01.",
+		before: func(w *commandtest.World) { certified(w, w.Now().Add(31*24*time.Hour)) },
+		breaks: func(w *commandtest.World) {
+			change(w, certificateID, func(e *document.Endpoint) { e.ExpiresAt = w.Now().Add(30*24*time.Hour - time.Second) })
+		},
+		mends: func(w *commandtest.World) {
+			change(w, certificateID, func(e *document.Endpoint) { e.ExpiresAt = w.Now().Add(90 * 24 * time.Hour) })
+		},
+	},
+	{
+		check: "state.client-certificates", subject: "app:clinic", tells: "Without a certificate clinic can be reached as clinic.apps.localhost.",
+		before: func(w *commandtest.World) {
+			w.Do(&apps.AddDomain{Identity: "clinic", Hostname: "lab.example.org"}, w.As("dev"))
+			everyDomain(w, asks(w, 60))
+		},
+		breaks: func(w *commandtest.World) {
+			change(w, domainOf(w, "clinic.apps.localhost").ID, func(d *document.Domain) { d.Clients = nil })
+		},
+		mends: func(w *commandtest.World) { everyDomain(w, asks(w, 60)) },
+	},
+	{
+		check: "state.client-certificates", subject: "app:clinic", tells: "An authority of the clients of clinic.apps.localhost ends on 2026-04-02.",
+		before: func(w *commandtest.World) { everyDomain(w, asks(w, 31)) },
+		breaks: func(w *commandtest.World) { w.Pass(25 * time.Hour) },
+		mends:  func(w *commandtest.World) { everyDomain(w, asks(w, 60)) },
+	},
+	{
 		check: "state.volumes-encrypted", subject: "addon", tells: "runs without an encrypted volume",
 		breaks: func(w *commandtest.World) {
 			change(w, w.IDs["addon"], func(a *document.Addon) { a.VolumeKey = nil })
@@ -258,6 +285,38 @@ func live(w *commandtest.World, alter func(*document.Release)) {
 			change(w, r.ID, alter)
 		}
 	}
+}
+
+// certificateID is that of the certificate that certified makes.
+const certificateID = "0195dd80-0000-7000-8000-00000000cafe"
+
+// certified gives the app clinic a domain with an uploaded certificate.
+func certified(w *commandtest.World, until time.Time) {
+	app, space := w.IDs["app:clinic"], w.IDs["space:ward"]
+	w.Do(&write{&document.Endpoint{
+		Base: document.Base{ID: certificateID}, App: app, Space: space, Name: "cert-1", Names: []string{"www.example.org"}, ExpiresAt: until,
+	}}, commandtest.Platform)
+	w.Do(&write{&document.Domain{
+		Base: document.Base{ID: document.NewID()}, App: app, Space: space, Hostname: "www.example.org", Endpoint: certificateID,
+	}}, commandtest.Platform)
+}
+
+// asks asks clients for a certificate by an authority that lasts so many days.
+func asks(w *commandtest.World, days int) func(*document.Domain) {
+	return func(d *document.Domain) {
+		d.Clients = &document.Authorities{Subjects: []string{"CN=partners"}, EndsAt: w.Now().Add(time.Duration(days) * 24 * time.Hour)}
+	}
+}
+
+// everyDomain alters all of clinic's.
+func everyDomain(w *commandtest.World, alter func(*document.Domain)) {
+	for _, d := range commandtest.Find[*document.Domain](w, "app", w.IDs["app:clinic"]) {
+		change(w, d.ID, alter)
+	}
+}
+
+func domainOf(w *commandtest.World, host string) *document.Domain {
+	return commandtest.Find[*document.Domain](w, "hostname", host)[0]
 }
 
 // TestMutations: every check sees what it watches break, and sees it mended.

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/compliance"
@@ -11,7 +10,7 @@ import (
 
 // trustedIPs: a shield space is open to networks that somebody can know.
 var trustedIPs = &compliance.Check{
-	ID: "state.trusted-ips", Title: "Shield spaces are not open to everybody", Version: 1,
+	ID: "state.trusted-ips", Title: "Shield spaces are not open to everybody", Version: 2,
 	Every: often, Reads: []string{"space."},
 	State: each(func(v store.View, _ time.Time, s *document.Space) ([]compliance.Result, error) {
 		if !s.Shield {
@@ -19,7 +18,7 @@ var trustedIPs = &compliance.Check{
 		}
 		r := compliance.Pass("Every trusted network of " + s.Name + " is of a size that somebody can know.")
 		for _, t := range s.Trusted {
-			if p, err := netip.ParsePrefix(t.Source); err != nil || p.Bits() == 0 {
+			if document.Vast(t.Source) {
 				r = compliance.Fail("The shield space " + s.Name + " takes connections from " + t.Source + ": from everybody. " + s.RuledBy + " set that.")
 			}
 		}

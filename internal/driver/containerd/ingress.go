@@ -23,8 +23,20 @@ type Ingress interface {
 	// Idle waits until the router has no request under way to an address
 	// that was published before and no longer is.
 	Idle(ctx context.Context, space, address string) error
+	// Strangers are the connections to a space that were refused, as counted a
+	// moment ago.
+	Strangers(id string) []driver.Stranger
+	// RefusedNames lists the names of the outside that were asked for within
+	// the last hour and have no answer.
+	RefusedNames(space string) []RefusedName
 	// Up reports whether a space's router is at work.
 	Up(ctx context.Context, id string) bool
+}
+
+// RefusedName counts the questions of one address for a name.
+type RefusedName struct {
+	From, Name, Why string // driver.RefusedDNS …
+	Questions       int64
 }
 
 // Gate is the place where a space's router works.
@@ -39,7 +51,6 @@ type Gate struct {
 type Traffic struct {
 	Space      string
 	Trusted    []string
-	Outbound   bool                // something may leave the space
 	Routes     *driver.Routes      // nil = none were applied yet
 	Formations map[string]Backends // by formation id
 	Names      map[string][]string // addresses by name relative to localspace
@@ -141,7 +152,7 @@ func (d *Driver) traffic(id string) (Traffic, bool) {
 	if s == nil {
 		return Traffic{}, false
 	}
-	t := Traffic{Space: id, Trusted: s.Trusted, Outbound: len(s.Outbound) > 0, Routes: s.Routes, Formations: map[string]Backends{}, Names: map[string][]string{}}
+	t := Traffic{Space: id, Trusted: s.Trusted, Routes: s.Routes, Formations: map[string]Backends{}, Names: map[string][]string{}}
 	for _, f := range d.formations {
 		if f.Space == id {
 			t.Formations[f.ID] = Backends{Port: f.Process.Port}

@@ -89,6 +89,7 @@ func (d *Driver) observeSpaces(ctx context.Context, net network.Observation) []d
 	for _, s := range net.Spaces {
 		inForce[s.ID] = s
 	}
+	names := d.refusedNames(net)
 	var out []driver.ObservedSpace
 	d.mu.Lock()
 	for _, id := range slices.Sorted(maps.Keys(d.spaces)) {
@@ -100,13 +101,53 @@ func (d *Driver) observeSpaces(ctx context.Context, net network.Observation) []d
 		if seen.Routes = s.served; d.cfg.Ingress == nil && s.Routes != nil {
 			seen.Routes = driver.Digest(*s.Routes) // there is nobody to serve them
 		}
+		seen.Refused = d.refused(inForce[id].Refused, names[id])
 		out = append(out, seen)
 	}
 	d.mu.Unlock()
 	for i := range out {
-		if d.cfg.Ingress != nil && d.cfg.Ingress.Up(ctx, out[i].ID) {
+		if d.cfg.Ingress == nil {
+			continue
+		}
+		out[i].Strangers = d.cfg.Ingress.Strangers(out[i].ID)
+		if d.cfg.Ingress.Up(ctx, out[i].ID) {
 			out[i].Router = "up"
 		}
+	}
+	return out
+}
+
+// refusedNames asks for the names that each space's dynos may not know.
+func (d *Driver) refusedNames(net network.Observation) map[string][]RefusedName {
+	out := map[string][]RefusedName{}
+	if d.cfg.Ingress != nil {
+		for _, s := range net.Spaces {
+			out[s.ID] = d.cfg.Ingress.RefusedNames(s.ID)
+		}
+	}
+	return out
+}
+
+const dnsPort = 53
+
+// refused says whose attempts those of addresses were; d.mu is held.
+func (d *Driver) refused(list []network.Refusal, names []RefusedName) []driver.Refusal {
+	owners := map[string]*container{}
+	for _, c := range d.containers {
+		owners[c.Address] = c
+	}
+	out := make([]driver.Refusal, 0, len(list)+len(names))
+	add := func(from string, x driver.Refusal) {
+		if c := owners[from]; c != nil {
+			x.App, x.Dyno = c.Labels.App, c.Dyno
+		}
+		out = append(out, x)
+	}
+	for _, r := range list {
+		add(r.From.String(), driver.Refusal{To: r.To.String(), Protocol: r.Protocol, Port: r.Port, Packets: int64(r.Packets)})
+	}
+	for _, n := range names {
+		add(n.From, driver.Refusal{To: n.Name, Protocol: n.Why, Port: dnsPort, Packets: n.Questions})
 	}
 	return out
 }

@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver, opts Options) {
 		{"logs", logs},
 		{"following logs", followsLogs},
 		{"survey", surveys},
+		{"refused attempts to leave", refusals},
 		{"removing a space", removesSpace},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(s.bench(t)) })

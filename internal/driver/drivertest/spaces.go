@@ -43,6 +43,14 @@ func images(b *bench) {
 func faults(b *bench) {
 	ctx := b.Context()
 	b.wantFault("space with a bad id", b.driver.EnsureSpace(ctx, driver.Space{ID: "../x"}), fault.Invalid)
+	for _, o := range []driver.Outbound{
+		{Name: "a b", Protocol: "tcp", FromPort: 1, ToPort: 1},
+		{Name: "api.example.org", CIDR: "192.0.2.0/24", Protocol: "tcp", FromPort: 1, ToPort: 1},
+	} {
+		bad := b.space
+		bad.Outbound = []driver.Outbound{o}
+		b.wantFault("an outbound rule that is none", b.driver.EnsureSpace(ctx, bad), fault.Invalid)
+	}
 	f := b.web(1)
 	f.Space = uuid.NewString()
 	b.wantFault("formation in an unknown space", b.driver.ApplyFormation(ctx, f), fault.NotFound)
@@ -67,6 +75,8 @@ func faults(b *bench) {
 	b.wantFault("one name routed twice", b.driver.ApplyRoutes(ctx, driver.Routes{Space: b.space.ID, Domains: twice}), fault.Invalid)
 	broken := []driver.Route{{Hostname: "a.example.org", Certificate: "x", Key: "y"}}
 	b.wantFault("a route with a broken certificate", b.driver.ApplyRoutes(ctx, driver.Routes{Space: b.space.ID, Domains: broken}), fault.Invalid)
+	strangers := []driver.Route{{Hostname: "a.example.org", Clients: "x"}}
+	b.wantFault("a route with broken authorities", b.driver.ApplyRoutes(ctx, driver.Routes{Space: b.space.ID, Domains: strangers}), fault.Invalid)
 	b.wantFault("lock an unknown volume", b.driver.LockVolume(ctx, uuid.NewString()), fault.NotFound)
 	_, err = b.driver.DestroyVolume(ctx, uuid.NewString())
 	b.wantFault("destroy an unknown volume", err, fault.NotFound)
@@ -102,7 +112,10 @@ func spaces(b *bench) {
 
 	changed := b.space
 	changed.Trusted = []string{"203.0.113.0/24"}
-	changed.Outbound = []driver.Outbound{{CIDR: "0.0.0.0/0", Protocol: "tcp", FromPort: 443, ToPort: 443}}
+	changed.Outbound = []driver.Outbound{
+		{CIDR: "0.0.0.0/0", Protocol: "tcp", FromPort: 443, ToPort: 443},
+		{Name: "*.example.org", Protocol: "tcp", FromPort: 443, ToPort: 443},
+	}
 	b.must("change space", b.driver.EnsureSpace(b.Context(), changed))
 	routes := driver.Routes{Space: b.space.ID, Domains: []driver.Route{{Hostname: "shop.example.org", Formation: ""}}}
 	b.must("apply routes", b.driver.ApplyRoutes(b.Context(), routes))
@@ -115,6 +128,25 @@ func spaces(b *bench) {
 		}
 		return false
 	})
+}
+
+// refusals: what may not leave is told with whose it was.
+func refusals(b *bench) {
+	worker := b.worker("dial 198.51.100.77:443", "wait")
+	b.apply(worker)
+	b.wantLog(worker.Labels.App, "dial 198.51.100.77:443 refused")
+	s, _ := b.observedSpace(b.space.ID)
+	want := driver.Refusal{App: worker.Labels.App, Dyno: "worker.1", To: "198.51.100.77", Protocol: "tcp", Port: 443}
+	for _, r := range s.Refused {
+		if r.Packets == 0 {
+			b.Errorf("tried by no packet: %+v", r)
+		}
+		r.Packets = 0
+		if r == want {
+			return
+		}
+	}
+	b.Errorf("refused: %+v, want %+v among it", s.Refused, want)
 }
 
 func removesSpace(b *bench) {

@@ -57,6 +57,8 @@ type space struct {
 	hosts  int // addresses given out
 	routes driver.Routes
 	routed bool
+	// refused are attempts to leave it.
+	refused []driver.Refusal
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -182,6 +184,7 @@ func (d *Driver) Observe(context.Context) (driver.Observation, error) {
 		seen := driver.ObservedSpace{
 			ID: s.ID, Digest: driver.Digest(s.Space), Subnet: fmt.Sprintf("10.%d.0.0/16", s.index),
 			UIDBase: 200000 + 65536*s.index, UIDs: 65536, Router: "up",
+			Refused: slices.Clone(s.refused),
 		}
 		if s.routed {
 			seen.Routes = driver.Digest(s.routes)

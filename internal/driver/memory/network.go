@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,7 @@ func (m *machine) Dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	d := m.driver
 	d.mu.Lock()
+	d.refuse(m.process, host, port)
 	l := d.find(m.space, host, port, func(target *process) bool {
 		f, kept := d.formations[target.formation]
 		if target.formation == "" {
@@ -72,6 +74,26 @@ func (m *machine) Dial(ctx context.Context, address string) (net.Conn, error) {
 	})
 	d.mu.Unlock()
 	return l.dial(ctx)
+}
+
+// refuse remembers an attempt to reach an address outside: here there is no
+// outside. d.mu is held.
+func (d *Driver) refuse(p *process, host, port string) {
+	to, err := netip.ParseAddr(host)
+	n, err2 := strconv.Atoi(port)
+	s := d.spaces[p.space]
+	if err != nil || err2 != nil || s == nil || strings.HasPrefix(host, "10.") {
+		return
+	}
+	x := driver.Refusal{App: p.labels.App, Dyno: p.dyno, To: to.String(), Protocol: "tcp", Port: n}
+	i := slices.IndexFunc(s.refused, func(o driver.Refusal) bool {
+		o.Packets = 0
+		return o == x
+	})
+	if i < 0 {
+		i, s.refused = len(s.refused), append(s.refused, x)
+	}
+	s.refused[i].Packets++
 }
 
 // find returns who listens at host and port of a space, or nil.

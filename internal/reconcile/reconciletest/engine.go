@@ -19,6 +19,10 @@ type Engine struct {
 	calls  []string
 	hook   func(call string) error
 	Routes map[string]driver.Routes // as applied
+	// Strangers are observed at each space, by id.
+	Strangers map[string][]driver.Stranger
+
+	formations map[string]driver.Formation // as applied
 }
 
 // Fail makes a call fail, "ApplyFormation", or one on an id, "ApplyFormation
@@ -99,7 +103,11 @@ func (e *Engine) Observe(ctx context.Context) (driver.Observation, error) {
 	if err := e.call("Observe", ""); err != nil {
 		return driver.Observation{}, err
 	}
-	return e.Driver.Observe(ctx)
+	o, err := e.Driver.Observe(ctx)
+	for i := range o.Spaces {
+		o.Spaces[i].Strangers = e.Strangers[o.Spaces[i].ID]
+	}
+	return o, err
 }
 
 // EnsureSpace implements driver.Driver.
@@ -139,7 +147,20 @@ func (e *Engine) ApplyFormation(ctx context.Context, f driver.Formation) error {
 	if err := e.call("ApplyFormation", f.ID); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	if e.formations == nil {
+		e.formations = map[string]driver.Formation{}
+	}
+	e.formations[f.ID] = f
+	e.mu.Unlock()
 	return e.Driver.ApplyFormation(ctx, f)
+}
+
+// Formation is what was applied last under an id.
+func (e *Engine) Formation(id string) driver.Formation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.formations[id]
 }
 
 // RemoveFormation implements driver.Driver.

@@ -18,8 +18,12 @@ const (
 	maxPacket = 1232
 )
 
-// maxQuery bounds a question. A name has at most 255 bytes; options are ignored.
-const maxQuery = 4096
+// Bounds of a question, in which a name has at most 255 bytes and options are
+// ignored, and of what the engine answers.
+const (
+	maxQuery  = 4096
+	maxAnswer = 16 << 10
+)
 
 // question is what was asked, as far as it matters.
 type question struct {
@@ -85,10 +89,10 @@ type reply struct {
 	authoritative bool
 	answers       []dnsmessage.Resource
 	negative      bool // with an SOA record, so that clients know how long to remember
+	reason        []dnsmessage.Option
 }
 
-// local answers what the zone knows. It returns false for what has to be
-// forwarded.
+// local answers what the zone knows. It returns false for names of the outside.
 func (z *Zone) local(q question) (reply, bool) {
 	if within(q.name) {
 		return z.lookup(q), true
@@ -171,7 +175,7 @@ func pack(q question, r reply, limit int) ([]byte, error) {
 		message.Authorities = []dnsmessage.Resource{authority()}
 	}
 	if q.edns {
-		message.Additionals = []dnsmessage.Resource{options()}
+		message.Additionals = []dnsmessage.Resource{options(r.reason...)}
 	}
 	for {
 		packed, err := message.Pack()
@@ -192,10 +196,10 @@ func authority() dnsmessage.Resource {
 	}
 }
 
-// options is the EDNS record that says what the resolver takes.
-func options() dnsmessage.Resource {
+// options is the EDNS record that says what the resolver takes, and more.
+func options(more ...dnsmessage.Option) dnsmessage.Resource {
 	return dnsmessage.Resource{
 		Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("."), Type: dnsmessage.TypeOPT, Class: maxPacket},
-		Body:   &dnsmessage.OPTResource{},
+		Body:   &dnsmessage.OPTResource{Options: more},
 	}
 }

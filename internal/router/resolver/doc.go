@@ -3,10 +3,12 @@
 //
 // It answers for localspace, the names of what runs in the space, and for the
 // addresses of those. Reverse questions about any other private address have no
-// answer. All other names are passed to upstream servers if the space has any,
-// and refused otherwise: a name that leaves the space can carry data out.
+// answer. All other names are passed to the engine (internal/names), which knows
+// what may leave the space: a name can carry data out. Nothing else is sent
+// outside, and the space's network lets nothing else of the router out.
 //
-// Everything is bounded: the size of a question, the number being answered, the
-// time that an upstream may take. A question above the bounds is dropped (UDP)
-// or disconnected (TCP), which clients answer by asking again.
+// Everything is bounded: the size of a question, the questions of one client, the
+// number being answered, the time that the engine may take. A question above the
+// bounds is dropped (UDP) or disconnected (TCP), which clients answer by asking
+// again.
 package resolver

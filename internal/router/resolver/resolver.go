@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // Bounds of what dynos can make the resolver do at once.
 const (
-	maxForwards = 128              // questions waiting for an upstream
+	maxForwards = 128              // questions waiting for the engine
 	maxStreams  = 128              // TCP connections
 	streamTime  = 10 * time.Second // between questions on a TCP connection
 )
@@ -27,15 +28,16 @@ var errNotQuery = errors.New("not a query")
 type Resolver struct {
 	log      *slog.Logger
 	zone     atomic.Pointer[Zone] // never nil
-	forwards chan struct{}        // holds one element for each question being forwarded
+	forwards chan struct{}        // holds one element for each question that the engine has
 	streams  chan struct{}        // and one for each TCP connection
-	patience time.Duration        // with one upstream
+	limits   limits
+	patience time.Duration // with the engine
 }
 
 // New returns a resolver that knows no names and refuses all others.
 func New(log *slog.Logger) *Resolver {
 	r := &Resolver{
-		log: log, patience: upstreamTime,
+		log: log, patience: outsideTime,
 		forwards: make(chan struct{}, maxForwards), streams: make(chan struct{}, maxStreams),
 	}
 	r.zone.Store(&Zone{})
@@ -60,12 +62,16 @@ func (r *Resolver) ServePacket(ctx context.Context, conn net.PacketConn) error {
 			r.log.Debug("read a DNS question", "err", err)
 			continue
 		}
+		from := address(client)
+		if !r.limits.allow(from) {
+			continue
+		}
 		send := func(answer []byte) {
 			if _, err := conn.WriteTo(answer, client); err != nil {
 				r.log.Debug("send a DNS answer", "err", err)
 			}
 		}
-		if answer, later := r.answer(buffer[:n], "udp"); later != nil {
+		if answer, later := r.answer(buffer[:n], "udp", from); later != nil {
 			r.later(ctx, later, send)
 		} else if answer != nil {
 			send(answer)
@@ -107,6 +113,7 @@ func (r *Resolver) serveConn(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var length [2]byte
+	from := address(conn.RemoteAddr())
 	for {
 		if conn.SetDeadline(time.Now().Add(streamTime)) != nil {
 			return
@@ -122,7 +129,10 @@ func (r *Resolver) serveConn(ctx context.Context, conn net.Conn) {
 		if _, err := io.ReadFull(conn, query); err != nil {
 			return
 		}
-		answer, later := r.answer(query, "tcp")
+		if !r.limits.allow(from) {
+			return
+		}
+		answer, later := r.answer(query, "tcp", from)
 		if later != nil {
 			done := make(chan []byte, 1)
 			r.later(ctx, later, func(answer []byte) { done <- answer })
@@ -137,12 +147,13 @@ func (r *Resolver) serveConn(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// pending is a question that an upstream has to answer.
+// pending is a question that the engine has to answer.
 type pending struct {
-	question  question
-	upstreams []string
-	network   string
-	patience  time.Duration // with one of them
+	question question
+	client   netip.Addr
+	outside  string
+	network  string
+	patience time.Duration
 }
 
 // limit is the size that an answer may have.
@@ -155,7 +166,7 @@ func limit(q question, network string) int {
 
 // answer returns the answer to a query, nil if it deserves none, or what has to
 // be asked elsewhere.
-func (r *Resolver) answer(query []byte, network string) ([]byte, *pending) {
+func (r *Resolver) answer(query []byte, network string, client netip.Addr) ([]byte, *pending) {
 	q, code, err := parse(query)
 	if err != nil {
 		return nil, nil
@@ -167,10 +178,10 @@ func (r *Resolver) answer(query []byte, network string) ([]byte, *pending) {
 	if local, ok := zone.local(q); ok {
 		return r.pack(q, local, network), nil
 	}
-	if len(zone.upstreams) == 0 {
+	if zone.outside == "" {
 		return r.pack(q, reply{code: dnsmessage.RCodeRefused}, network), nil
 	}
-	return nil, &pending{question: q, upstreams: zone.upstreams, network: network, patience: r.patience}
+	return nil, &pending{question: q, client: client, outside: zone.outside, network: network, patience: r.patience}
 }
 
 func (r *Resolver) pack(q question, answer reply, network string) []byte {
@@ -182,7 +193,7 @@ func (r *Resolver) pack(q question, answer reply, network string) []byte {
 	return packed
 }
 
-// later asks the upstreams in a goroutine, and calls send once.
+// later asks the engine in a goroutine, and calls send once.
 func (r *Resolver) later(ctx context.Context, p *pending, send func([]byte)) {
 	failed := func() { send(r.pack(p.question, reply{code: dnsmessage.RCodeServerFailure}, p.network)) }
 	select {
@@ -195,10 +206,10 @@ func (r *Resolver) later(ctx context.Context, p *pending, send func([]byte)) {
 		defer func() { <-r.forwards }()
 		answer, err := p.ask(ctx)
 		if err != nil {
-			r.log.Debug("forward a DNS question", "err", err)
+			r.log.Debug("ask the engine for a name", "err", err)
 			failed()
 			return
 		}
-		send(answer)
+		send(r.pack(p.question, answer, p.network))
 	}()
 }

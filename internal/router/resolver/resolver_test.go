@@ -8,10 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -20,10 +21,10 @@ import (
 )
 
 // serve runs a resolver on UDP and TCP of one loopback port.
-func serve(t *testing.T, names []Name, upstreams ...string) (*Resolver, string) {
+func serve(t *testing.T, names []Name, outside string) (*Resolver, string) {
 	t.Helper()
 	r := New(slog.New(slog.DiscardHandler))
-	update(t, r, names, upstreams...)
+	update(t, r, names, outside)
 	return r, start(t, r)
 }
 
@@ -63,9 +64,9 @@ func sockets(t *testing.T) (net.PacketConn, net.Listener) {
 	return nil, nil
 }
 
-func update(t *testing.T, r *Resolver, names []Name, upstreams ...string) {
+func update(t *testing.T, r *Resolver, names []Name, outside string) {
 	t.Helper()
-	zone, err := NewZone(names, upstreams)
+	zone, err := NewZone(names, outside)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ var names = []Name{
 }
 
 func TestNames(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	resolver := client(address)
 	for name, want := range map[string][]string{
 		"web.localspace.": {"10.0.0.1", "10.0.0.2"}, "WEB.LocalSpace.": {"10.0.0.1", "10.0.0.2"},
@@ -112,7 +113,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestReverse(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	resolver := client(address)
 	for ip, want := range map[string]string{
 		"10.0.0.1": "1.web.localspace.", "10.0.0.6": "six.localspace.", "fd00::6": "six.localspace.",
@@ -190,7 +191,7 @@ func asking(name string, kind dnsmessage.Type) dnsmessage.Message {
 }
 
 func TestAnswers(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	chaos := asking("web.localspace.", dnsmessage.TypeA)
 	chaos.Questions[0].Class = dnsmessage.ClassCHAOS
 	update := asking("web.localspace.", dnsmessage.TypeA)
@@ -237,7 +238,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestAddressesRotate(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	first := make(map[[4]byte]int)
 	for range 60 {
 		got := ask(t, "udp", address, asking("web.localspace.", dnsmessage.TypeA))
@@ -253,7 +254,7 @@ func TestSizes(t *testing.T) {
 	for i := range 200 {
 		many.Addresses = append(many.Addresses, fmt.Sprintf("10.1.%d.%d", i/100, i%100))
 	}
-	_, address := serve(t, []Name{many})
+	_, address := serve(t, []Name{many}, "")
 	plain := asking("many.localspace.", dnsmessage.TypeA)
 	extended := asking("many.localspace.", dnsmessage.TypeA)
 	extended.Additionals = []dnsmessage.Resource{{
@@ -286,32 +287,39 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// upstream is a server for names outside; it answers every A question with one
-// address, and truncates by UDP what is called big.
-func upstream(t *testing.T, lie func(*dnsmessage.Message)) (address string, asked *atomic.Int64) {
+// engine answers for the outside: every A question with one address, and what is
+// called big with a hundred. It refuses the rest, and says why.
+func engine(t *testing.T, lie func(*dnsmessage.Message)) (address string, asked chan netip.Addr) {
 	t.Helper()
-	asked = new(atomic.Int64)
-	packet, stream := sockets(t)
-	t.Cleanup(func() { packet.Close(); stream.Close() })
-	answer := func(query []byte, tcp bool) []byte {
-		asked.Add(1)
+	asked = make(chan netip.Addr, 64)
+	packet, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { packet.Close() })
+	answer := func(query []byte) []byte {
+		var p dnsmessage.Parser
+		if _, err := p.Start(query); err != nil || p.SkipAllQuestions() != nil || p.SkipAllAnswers() != nil || p.SkipAllAuthorities() != nil {
+			t.Errorf("asked %x, %v", query, err)
+		}
+		asked <- ClientOf(&p)
 		var message dnsmessage.Message
 		if err := message.Unpack(query); err != nil {
 			t.Error(err)
 			return nil
 		}
-		message.Response, message.RecursionAvailable, message.Additionals = true, true, nil
+		message.Response, message.Additionals = true, nil
 		question := message.Questions[0]
 		header := dnsmessage.ResourceHeader{Name: question.Name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET, TTL: 300}
 		count := 1
 		if strings.HasPrefix(question.Name.String(), "big.") {
 			count = 100
 		}
+		if question.Type != dnsmessage.TypeA {
+			count, message.RCode, message.Additionals = 0, dnsmessage.RCodeRefused, []dnsmessage.Resource{Reason("because")}
+		}
 		for range count {
 			message.Answers = append(message.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 80}}})
-		}
-		if count > 1 && !tcp {
-			message.Answers, message.Truncated = nil, true
 		}
 		if lie != nil {
 			lie(&message)
@@ -329,53 +337,80 @@ func upstream(t *testing.T, lie func(*dnsmessage.Message)) (address string, aske
 			if err != nil {
 				return
 			}
-			_, _ = packet.WriteTo(answer(buffer[:n], false), from)
-		}
-	}()
-	go func() {
-		for {
-			conn, err := stream.Accept()
-			if err != nil {
-				return
-			}
-			var length [2]byte
-			if _, err := io.ReadFull(conn, length[:]); err == nil {
-				query := make([]byte, binary.BigEndian.Uint16(length[:]))
-				if _, err := io.ReadFull(conn, query); err == nil {
-					packed := answer(query, true)
-					_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...))
-				}
-			}
-			conn.Close()
+			_, _ = packet.WriteTo(answer(buffer[:n]), from)
 		}
 	}()
 	return packet.LocalAddr().String(), asked
 }
 
-func TestForwards(t *testing.T) {
-	dead := "127.0.0.1:1" // refuses at once
-	up, asked := upstream(t, nil)
-	_, address := serve(t, names, dead, up)
+// TestOutside: names of the outside are the engine's to answer, which is told
+// who asks.
+func TestOutside(t *testing.T) {
+	up, asked := engine(t, nil)
+	_, address := serve(t, names, up)
 	for _, network := range []string{"udp", "tcp"} {
 		got := ask(t, network, address, asking("Example.org.", dnsmessage.TypeA))
-		if got.RCode != dnsmessage.RCodeSuccess || len(got.Answers) != 1 {
-			t.Errorf("by %s: %v, %d answers", network, got.RCode, len(got.Answers))
+		if got.RCode != dnsmessage.RCodeSuccess || len(got.Answers) != 1 || got.ID != 4711 || got.Questions[0].Name.String() != "Example.org." {
+			t.Errorf("by %s: %+v", network, got)
+		}
+		if client := <-asked; client != netip.MustParseAddr("127.0.0.1") {
+			t.Errorf("by %s: the engine is told that %v asks", network, client)
 		}
 	}
-	if got := asked.Load(); got != 2 {
-		t.Errorf("asked %d times", got)
-	}
 	if got, err := client(address).LookupHost(t.Context(), "big.example.org."); err != nil || len(got) == 0 {
-		t.Errorf("a truncated answer: %v, %v", got, err)
+		t.Errorf("a long answer: %v, %v", got, err)
+	}
+	// Only who speaks EDNS is told why not.
+	plain := asking("example.org.", dnsmessage.TypeMX)
+	extended := plain
+	extended.Additionals = []dnsmessage.Resource{options()}
+	if got := ask(t, "udp", address, plain); got.RCode != dnsmessage.RCodeRefused || len(got.Additionals) != 0 {
+		t.Errorf("refused as %+v", got)
+	}
+	got := optionsOf(ask(t, "udp", address, extended).Additionals)
+	if len(got) != 1 || got[0].Code != reasonOption || string(got[0].Data) != "\x00\x0fbecause" {
+		t.Errorf("refused because of %v", got)
 	}
 	// What belongs to the space never leaves it.
-	before := asked.Load()
+	for len(asked) > 0 {
+		<-asked
+	}
 	for _, name := range []string{"db.localspace.", "secret.db.localspace.", "1.2.168.192.in-addr.arpa.", "1.1.254.169.in-addr.arpa."} {
 		ask(t, "udp", address, asking(name, dnsmessage.TypePTR))
 	}
-	if asked.Load() != before {
-		t.Error("a local name was forwarded")
+	if len(asked) > 0 {
+		t.Error("the engine was asked for a local name")
 	}
+}
+
+// TestClientsAreBounded: what one client asks too often is not answered, and
+// others are.
+func TestClientsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limits
+		a, b := netip.MustParseAddr("100.64.0.2"), netip.MustParseAddr("100.64.0.3")
+		allowed := 0
+		for range 2 * atOnce {
+			if l.allow(a) {
+				allowed++
+			}
+		}
+		if allowed != atOnce || !l.allow(b) {
+			t.Errorf("%d questions at once are allowed, another client's: %v", allowed, l.allow(b))
+		}
+		time.Sleep(time.Second)
+		for allowed = 0; l.allow(a); allowed++ {
+		}
+		if allowed != perSecond {
+			t.Errorf("%d questions are allowed a second later", allowed)
+		}
+		for i := range 2 * maxClients {
+			l.allow(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		}
+		if len(l.of) > maxClients {
+			t.Errorf("%d clients are remembered", len(l.of))
+		}
+	})
 }
 
 func TestForgedAnswers(t *testing.T) {
@@ -387,7 +422,7 @@ func TestForgedAnswers(t *testing.T) {
 		"without question": func(m *dnsmessage.Message) { m.Questions = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			up, _ := upstream(t, lie)
+			up, _ := engine(t, lie)
 			r := New(slog.New(slog.DiscardHandler))
 			r.patience = 100 * time.Millisecond
 			update(t, r, nil, up)
@@ -398,9 +433,9 @@ func TestForgedAnswers(t *testing.T) {
 	}
 }
 
-// An upstream that says nothing must not use the resolver up, nor hold up what
-// it knows itself.
-func TestSlowUpstream(t *testing.T) {
+// An engine that says nothing must not use the resolver up, nor hold up what it
+// knows itself.
+func TestSlowEngine(t *testing.T) {
 	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +467,7 @@ func TestSlowUpstream(t *testing.T) {
 	}
 	select {
 	case <-failed:
-	case <-time.After(time.Second): // less than an upstream has
+	case <-time.After(time.Second): // less than the engine has
 		t.Error("questions above the bound are not refused at once")
 	}
 	if got := len(r.forwards); got != maxForwards {
@@ -444,7 +479,7 @@ func TestSlowUpstream(t *testing.T) {
 }
 
 func TestIgnoresWhatIsNoQuery(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	conn, err := net.Dial("udp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -477,7 +512,7 @@ func TestIgnoresWhatIsNoQuery(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	r, address := serve(t, names)
+	r, address := serve(t, names, "")
 	for range maxStreams {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -505,7 +540,7 @@ func TestStreamsAreBounded(t *testing.T) {
 }
 
 func TestOversizedStreamQuery(t *testing.T) {
-	_, address := serve(t, names)
+	_, address := serve(t, names, "")
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -524,21 +559,21 @@ func TestOversizedStreamQuery(t *testing.T) {
 
 func TestZoneErrors(t *testing.T) {
 	for name, try := range map[string]func() error{
-		"empty name": func() error { _, err := NewZone([]Name{{Name: ""}}, nil); return err },
-		"dots":       func() error { _, err := NewZone([]Name{{Name: "a..b"}}, nil); return err },
-		"upper case": func() error { _, err := NewZone([]Name{{Name: "Web"}}, nil); return err },
-		"address":    func() error { _, err := NewZone([]Name{{Name: "a", Addresses: []string{"x"}}}, nil); return err },
+		"empty name": func() error { _, err := NewZone([]Name{{Name: ""}}, ""); return err },
+		"dots":       func() error { _, err := NewZone([]Name{{Name: "a..b"}}, ""); return err },
+		"upper case": func() error { _, err := NewZone([]Name{{Name: "Web"}}, ""); return err },
+		"address":    func() error { _, err := NewZone([]Name{{Name: "a", Addresses: []string{"x"}}}, ""); return err },
 		"mapped": func() error {
-			_, err := NewZone([]Name{{Name: "a", Addresses: []string{"::ffff:1.2.3.4"}}}, nil)
+			_, err := NewZone([]Name{{Name: "a", Addresses: []string{"::ffff:1.2.3.4"}}}, "")
 			return err
 		},
 		"zone": func() error {
-			_, err := NewZone([]Name{{Name: "a", Addresses: []string{"fe80::1%eth0"}}}, nil)
+			_, err := NewZone([]Name{{Name: "a", Addresses: []string{"fe80::1%eth0"}}}, "")
 			return err
 		},
-		"upstream":    func() error { _, err := NewZone(nil, []string{"dns.example.org:53"}); return err },
-		"port of it":  func() error { _, err := NewZone(nil, []string{"192.0.2.1"}); return err },
-		"name of 250": func() error { _, err := NewZone([]Name{{Name: strings.Repeat("a.", 124) + "aa"}}, nil); return err },
+		"DNS server":  func() error { _, err := NewZone(nil, "dns.example.org:53"); return err },
+		"port of it":  func() error { _, err := NewZone(nil, "192.0.2.1"); return err },
+		"name of 250": func() error { _, err := NewZone([]Name{{Name: strings.Repeat("a.", 124) + "aa"}}, ""); return err },
 	} {
 		if err := try(); fault.Of(err) != fault.Invalid {
 			t.Errorf("%s: %v, want Invalid", name, err)
@@ -560,7 +595,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		f.Add(packed)
 	}
-	zone, err := NewZone(names, nil)
+	zone, err := NewZone(names, "")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -568,9 +603,9 @@ func FuzzAnswer(f *testing.F) {
 	r.Update(zone)
 	f.Fuzz(func(t *testing.T, query []byte) {
 		for _, network := range []string{"udp", "tcp"} {
-			answer, later := r.answer(query, network)
+			answer, later := r.answer(query, network, netip.Addr{})
 			if later != nil {
-				t.Fatal("forwards without an upstream")
+				t.Fatal("asks nobody")
 			}
 			if answer == nil {
 				continue

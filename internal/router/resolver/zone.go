@@ -24,28 +24,27 @@ type Name struct {
 
 // Zone is all that a resolver knows. It does not change.
 type Zone struct {
-	names     map[string][]netip.Addr // by full name without the final dot
-	parents   map[string]bool         // names that have others below them
-	reverse   map[netip.Addr]string
-	upstreams []string
+	names   map[string][]netip.Addr // by full name without the final dot
+	parents map[string]bool         // names that have others below them
+	reverse map[netip.Addr]string
+	outside string
 }
 
-// NewZone checks the names and the upstreams ("ip:port"). Its errors are
+// NewZone checks the names and the address of who answers for the outside
+// ("ip:port"; "": nobody, and such names are refused). Its errors are
 // fault.Invalid.
-func NewZone(names []Name, upstreams []string) (*Zone, error) {
+func NewZone(names []Name, outside string) (*Zone, error) {
 	z := &Zone{
 		names: make(map[string][]netip.Addr), parents: map[string]bool{Domain: true},
-		reverse: make(map[netip.Addr]string), upstreams: upstreams,
+		reverse: make(map[netip.Addr]string), outside: outside,
 	}
 	for _, name := range names {
 		if err := z.add(name); err != nil {
 			return nil, err
 		}
 	}
-	for _, upstream := range upstreams {
-		if address, err := netip.ParseAddrPort(upstream); err != nil || address.Port() == 0 {
-			return nil, fault.New(fault.Invalid, "the DNS server %q is not an address with a port", upstream)
-		}
+	if address, err := netip.ParseAddrPort(outside); outside != "" && (err != nil || address.Port() == 0) {
+		return nil, fault.New(fault.Invalid, "the DNS server %q is not an address with a port", outside)
 	}
 	return z, nil
 }

@@ -23,12 +23,13 @@ type selection struct {
 	from, to int64 // from ≤ seq < to
 	want     [wordColumns][]int64
 	limit    int
+	bytes    int // of bodies, after which there are no more; 0 = no bound
 	newest   bool
 }
 
 // selection is nil if the query asks for a word that no entry has.
 func (r *reading) selection(q store.Query) (*selection, error) {
-	f := &selection{from: max(q.FromSeq, 0), to: r.size, limit: q.Limit, newest: q.Newest}
+	f := &selection{from: max(q.FromSeq, 0), to: r.size, limit: q.Limit, bytes: q.Bytes, newest: q.Newest}
 	if q.ToSeq > 0 {
 		f.to = min(f.to, q.ToSeq)
 	}
@@ -265,7 +266,7 @@ func (s *Store) Entries(ctx context.Context, q store.Query) ([]store.Record, err
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		out, err = r.records(list, f.newest)
+		out, err = r.records(f, list)
 		return err
 	})
 	return out, err
@@ -279,20 +280,20 @@ func (r *reading) run(f *selection) ([]store.Record, error) {
 	if f.newest {
 		query = `SELECT ` + recordColumns + ` FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq DESC LIMIT ?`
 	}
-	return r.scanRecords(query, f.from, f.to, f.limit)
+	return r.scanRecords(f.bytes, query, f.from, f.to, f.limit)
 }
 
 // records reads the entries of lines, which are in order.
-func (r *reading) records(list []line, newest bool) ([]store.Record, error) {
+func (r *reading) records(f *selection, list []line) ([]store.Record, error) {
 	seqs := make([]int64, len(list))
 	for i := range list {
 		seqs[i] = list[i].seq
 	}
 	query := `SELECT ` + recordColumns + ` FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`
-	if newest {
+	if f.newest {
 		query += ` DESC`
 	}
-	return r.scanRecords(query, jsonList(seqs))
+	return r.scanRecords(f.bytes, query, jsonList(seqs))
 }
 
 // jsonList is how a list of any length is given to one and the same statement.
@@ -307,16 +308,25 @@ func jsonList(list []int64) string {
 	return string(append(out, ']'))
 }
 
-func (r *reading) scanRecords(query string, args ...any) ([]store.Record, error) {
+// errEnough ends a reading of rows.
+var errEnough = errors.New("enough was read")
+
+// scanRecords stops when that many bytes of bodies are read, unless bytes is 0.
+func (r *reading) scanRecords(bytes int, query string, args ...any) ([]store.Record, error) {
 	var out []store.Record
+	read := 0
 	err := r.each(query, args, func(rows *sql.Rows) error {
 		e, err := r.scanRecord(rows)
-		if err == nil {
-			out = append(out, e)
+		if err != nil {
+			return err
 		}
-		return err
+		out = append(out, e)
+		if read += len(e.Body); bytes > 0 && read >= bytes {
+			return errEnough
+		}
+		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("read entries: %w", err)
 	}
 	return out, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/strongroom/strongroom/internal/document"
 	"github.com/strongroom/strongroom/internal/ledger"
@@ -107,6 +108,25 @@ func (b *busy) check(t *testing.T, q store.Query) {
 		if r.Header.Seq != want[i].Seq || r.Header.Scope == nil && want[i].Scope != "" || r.Header.Scope != nil && *r.Header.Scope != want[i].Scope {
 			t.Fatalf("%+v: entry %d is %+v, want %+v", q, i, r.Header, want[i])
 		}
+	}
+	b.checkBytes(t, q, records)
+}
+
+// checkBytes wants the same up to the one that makes it enough.
+func (b *busy) checkBytes(t *testing.T, q store.Query, all []store.Record) {
+	t.Helper()
+	q.Bytes = 1000
+	some, err := b.Entries(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, read := 0, 0
+	for want < len(all) && read < q.Bytes {
+		read += len(all[want].Body)
+		want++
+	}
+	if diff := cmp.Diff(all[:want], some, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%+v: %s", q, diff)
 	}
 }
 

@@ -22,8 +22,8 @@
 //   - What is true is read from the kernel. Files hold what cannot be found
 //     there: the desired values, and digests of the rules in force.
 //
-// Trusted addresses are enforced by the edge and cannot be enforced here: the
-// edge hands connected sockets to the space's router, and a socket that was
+// Trusted addresses are enforced by the edge and by the space's router, and cannot be
+// enforced here: the edge hands connected sockets to the space's router, and a socket that was
 // handed over still belongs to the host's network. Its packets never pass the
 // space's namespace. Nothing else comes into a space from outside: its input
 // and forward chains accept no new connection from the veth that leads out.

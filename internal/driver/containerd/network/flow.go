@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/egress"
 )
 
 // flow is a tracked connection, as its first packet was.
@@ -17,6 +19,7 @@ type flow struct {
 	src, dst netip.Addr
 	protocol uint8
 	port     uint16 // of dst
+	mark     uint32 // which name led there (named.go)
 }
 
 // cut ends the tracked connections of the calling thread's namespace that
@@ -40,7 +43,7 @@ type flowFilter func(flow) bool
 
 // MatchConntrackFlow makes the function a netlink filter.
 func (match flowFilter) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
-	return match(flow{addr(f.Forward.SrcIP), addr(f.Forward.DstIP), f.Forward.Protocol, f.Forward.DstPort})
+	return match(flow{addr(f.Forward.SrcIP), addr(f.Forward.DstIP), f.Forward.Protocol, f.Forward.DstPort, f.Mark})
 }
 
 func addr(ip net.IP) netip.Addr {
@@ -59,13 +62,13 @@ func (r spaceRules) admits(f flow) bool {
 	case !r.uplink.IsValid():
 		return false
 	}
-	for _, n := range never(r.pool) {
+	for _, n := range egress.Never(r.pool) {
 		if n.Contains(f.dst) {
 			return false
 		}
 	}
 	for _, o := range r.outbound {
-		if o.admits(f.dst, f.protocol, f.port) {
+		if o.admits(f.dst, f.protocol, f.port) || o.led(f) {
 			return true
 		}
 	}

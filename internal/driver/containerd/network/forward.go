@@ -71,7 +71,7 @@ func (h *host) leading(nl *netlink.Handle, rules []outbound) ([]string, error) {
 		if !ok || h.cfg.Pool.Overlaps(dst) && dst.Bits() > 0 {
 			continue
 		}
-		if !slices.ContainsFunc(rules, func(o outbound) bool { return o.to.Overlaps(dst) }) {
+		if !slices.ContainsFunc(rules, func(o outbound) bool { return o.name != "" || o.to.Overlaps(dst) }) {
 			continue
 		}
 		for _, index := range outInterfaces(r) {

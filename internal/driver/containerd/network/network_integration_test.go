@@ -24,8 +24,12 @@ import (
 	"github.com/strongroom/strongroom/internal/driver"
 )
 
-// TestMain is also the process that runs under the edge's uid.
+// TestMain is also the process that runs under the edge's uid, and a space's
+// resolver.
 func TestMain(m *testing.M) {
+	if os.Getenv("NETWORK_TEST_RESOLVER") != "" {
+		os.Exit(resolverHelper())
+	}
 	if os.Getenv("NETWORK_TEST_EDGE") != "" {
 		os.Exit(edgeHelper(os.Args[1:]))
 	}

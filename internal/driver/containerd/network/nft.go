@@ -44,10 +44,12 @@ func load(ctx context.Context, script string) error {
 
 // listing is a table as the kernel holds it.
 type listing struct {
-	digest   string   // of all but handles, counters and the set of sources
+	digest   string   // of all but handles, counters, and the sets of sources, of refused attempts and of what names led to
 	objects  []string // what the digest is of
 	counters map[string]counter
 	sources  []string // elements of the set that Attach and Detach change
+	refused  []Refusal
+	open     []opening
 }
 
 // list reads a table in the calling thread's namespace. A missing table is an
@@ -83,6 +85,12 @@ func parseListing(out []byte) (listing, error) {
 				l.counters[name] = counter{number(body["packets"]), number(body["bytes"])}
 				delete(body, "packets")
 				delete(body, "bytes")
+			case kind == "set" && name == refusedSet:
+				l.refused = refusals(body["elem"])
+				delete(body, "elem")
+			case kind == "map" && strings.HasPrefix(name, namedMap):
+				l.open = append(l.open, openings(name, body["elem"])...)
+				delete(body, "elem")
 			case kind == "set" && name == "sources":
 				l.sources = elements(body["elem"])
 				delete(body, "elem")

@@ -31,6 +31,17 @@ func TestParseListing(t *testing.T) {
 		t.Errorf("denied %+v", got)
 	}
 
+	if len(l.open) != 1 || l.open[0].in != "named_tcp_443_443" || l.open[0].to != addrs("192.0.2.9")[0] || l.open[0].mark != 16909060 {
+		t.Errorf("open %+v", l.open)
+	}
+	if strings.Contains(strings.Join(l.objects, ""), "192.0.2.9") {
+		t.Error("what a name led to is part of the digest")
+	}
+	tried := Refusal{From: addrs("100.64.0.2")[0], To: addrs("192.0.2.1")[0], Protocol: "tcp", Port: 443, Packets: 7, bytes: 420, expires: 3540}
+	if len(l.refused) != 1 || l.refused[0] != tried {
+		t.Errorf("refused %+v", l.refused)
+	}
+
 	replace := func(old, with string) listing {
 		t.Helper()
 		if !strings.Contains(text, old) {
@@ -44,6 +55,7 @@ func TestParseListing(t *testing.T) {
 		"another tool":       replace(`"version": "1.0.6"`, `"version": "1.1.3"`),
 		"an endpoint":        replace(`{"concat": ["i2", "100.64.0.2"]}, `, ``),
 		"elements turned":    replace(`["100.64.0.4", "100.64.0.5"]`, `["100.64.0.5", "100.64.0.4"]`),
+		"a refused attempt":  replace(`"192.0.2.1", "tcp", 443`, `"192.0.2.9", "udp", 53`),
 		"set of sources, up": replace(`"i3", "100.64.0.3"`, `"i9", "100.64.0.9"`),
 	}
 	for what, got := range same {

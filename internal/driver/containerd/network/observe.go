@@ -32,6 +32,7 @@ type SpaceState struct {
 	InForce   bool            // the namespace is there, its rules are exactly as they were loaded
 	Denied    uint64          // packets that they dropped or refused
 	Invalid   uint64          // packets that belonged to no connection
+	Refused   []Refusal       // what was tried and refused within the last hour
 	Endpoints []EndpointState // by id
 }
 
@@ -89,6 +90,7 @@ func (s *space) observeInside(ctx context.Context, state *SpaceState) error {
 	state.InForce = s.changed(now) == ""
 	state.Denied = now.counters["denied"].Packets
 	state.Invalid = now.counters["invalid"].Packets
+	state.Refused = now.refused
 	return withHandle(func(h *netlink.Handle) error {
 		byName, err := links(h)
 		if err != nil {

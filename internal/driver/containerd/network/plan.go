@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"github.com/strongroom/strongroom/internal/egress"
 )
 
 // The pool, a /10, is cut in two halves: the lower one into a /20 for each
@@ -22,7 +24,7 @@ const (
 )
 
 var (
-	defaultPool = netip.MustParsePrefix("100.64.0.0/10")
+	defaultPool = egress.Pool
 	// gateway is the only address besides other endpoints that an endpoint
 	// sees: it lies on the loopback interface of every space's namespace.
 	gateway = netip.MustParseAddr("169.254.1.1")

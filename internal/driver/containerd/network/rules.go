@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/strongroom/strongroom/internal/egress"
 )
 
 const (
@@ -15,27 +17,6 @@ const (
 	// table, which the edge's connections need as well.
 	maxOutgoing = 8192
 )
-
-// never are destinations that no outbound rule opens: the host and its
-// neighbours by special addresses, the metadata services of clouds, every
-// space, and what is no unicast address.
-func never(pool netip.Prefix) []netip.Prefix {
-	all := []netip.Prefix{
-		netip.MustParsePrefix("0.0.0.0/8"),
-		netip.MustParsePrefix("100.100.100.200/32"), // Alibaba's metadata
-		netip.MustParsePrefix("127.0.0.0/8"),
-		netip.MustParsePrefix("168.63.129.16/32"), // Azure's host
-		netip.MustParsePrefix("169.254.0.0/16"),   // everybody else's metadata
-		netip.MustParsePrefix("192.0.0.192/32"),   // Oracle's metadata
-		netip.MustParsePrefix("224.0.0.0/4"),
-		netip.MustParsePrefix("240.0.0.0/4"),
-	}
-	// nft refuses overlapping elements.
-	all = slices.DeleteFunc(all, func(p netip.Prefix) bool { return pool.Contains(p.Addr()) })
-	all = append(all, pool)
-	slices.SortFunc(all, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	return all
-}
 
 // source says which address a link may send from.
 type source struct {
@@ -56,6 +37,8 @@ type spaceRules struct {
 	private  []Private
 	sources  []source
 	counters map[string]counter
+	refused  []Refusal // carried over like counters
+	open     []opening
 }
 
 // text is an nft script that puts the table in force in one transaction.
@@ -71,6 +54,8 @@ func (r spaceRules) text() string {
 	writeChain(&b, "refuse", "", []string{
 		`counter name "denied" reject with icmpx admin-prohibited`,
 	})
+	// What an instance sends outside is kept as well.
+	writeChain(&b, "away", "", []string{remember, `goto refuse`})
 	writeChain(&b, "early", "type filter hook prerouting priority raw; policy accept;", r.early())
 	writeChain(&b, "forward", "type filter hook forward priority filter; policy drop;", []string{
 		`ct state established,related accept`,
@@ -95,12 +80,12 @@ func (r spaceRules) text() string {
 		`counter name "denied" drop`,
 	})
 	// The router and the platform's dials. Only what runs in this namespace
-	// comes by here, and instances do not.
+	// comes by here, and instances do not. Neither has business outside: names
+	// are asked for by the engine.
 	writeChain(&b, "output", "type filter hook output priority filter; policy drop;", []string{
 		`ct state established,related accept`,
 		`oifname "lo" accept`,
 		fmt.Sprintf(`oifname "i*" ip saddr %s ip daddr %s accept`, gateway, r.subnet),
-		fmt.Sprintf(`oifname "%s" goto outgoing`, uplink),
 		`counter name "denied" drop`,
 	})
 	if r.uplink.IsValid() {
@@ -124,11 +109,18 @@ func (r spaceRules) writeSets(b *strings.Builder) {
 			peers = append(peers, fmt.Sprintf("%s . %s", client, p.Address))
 		}
 	}
+	writeRefused(b, r.refused)
 	writeSet(b, "sources", "ifname . ipv4_addr", "", sources)
 	writeSet(b, "private", "ipv4_addr", "", private)
 	writeSet(b, "peers", "ipv4_addr . ipv4_addr", "", peers)
 	if r.uplink.IsValid() {
-		writeSet(b, "never", "ipv4_addr", "interval", stringsOf(never(r.pool)))
+		writeSet(b, "never", "ipv4_addr", "interval", stringsOf(egress.Never(r.pool)))
+	}
+	for _, g := range groups(r.outbound) {
+		writeSet(b, g.set(), "ipv4_addr", "interval", stringsOf(g.to))
+	}
+	for _, s := range named(r.outbound) {
+		writeNamed(b, s, r.open)
 	}
 }
 
@@ -141,34 +133,30 @@ func (r spaceRules) early() []string {
 	}
 	if !r.uplink.IsValid() {
 		// Nothing leads there, and the kernel says so to the sender without
-		// asking a later chain; this only counts the attempt.
-		rules = append(rules, `iifname "i*" fib daddr oif missing counter name "denied"`)
+		// asking a later chain; this only counts the attempt. No link leads to
+		// the gateway either, which is here.
+		nowhere := fmt.Sprintf(`iifname "i*" ip daddr != %s fib daddr oif missing `, gateway)
+		rules = append(rules, nowhere+remember, nowhere+`counter name "denied"`)
 	}
 	return rules
 }
 
 func (r spaceRules) outgoing() []string {
 	if !r.uplink.IsValid() {
-		return []string{`goto refuse`}
+		return []string{`goto away`}
 	}
 	rules := []string{
-		`ip daddr @never goto refuse`,
-		fmt.Sprintf(`oifname != "%s" goto refuse`, uplink),
-		fmt.Sprintf(`ct count over %d goto refuse`, maxOutgoing),
+		`ip daddr @never goto away`,
+		fmt.Sprintf(`oifname != "%s" goto away`, uplink),
+		fmt.Sprintf(`ct count over %d goto away`, maxOutgoing),
 	}
-	for _, o := range r.outbound {
-		switch {
-		case o.everything():
-			rules = append(rules,
-				fmt.Sprintf(`ip daddr %s meta l4proto { tcp, udp } accept`, o.to),
-				fmt.Sprintf(`ip daddr %s icmp type echo-request accept`, o.to))
-		case o.protocol == "any":
-			rules = append(rules, fmt.Sprintf(`ip daddr %s meta l4proto { tcp, udp } th dport %d-%d accept`, o.to, o.from, o.up))
-		default:
-			rules = append(rules, fmt.Sprintf(`ip daddr %s %s dport %d-%d accept`, o.to, o.protocol, o.from, o.up))
-		}
+	for _, g := range groups(r.outbound) {
+		rules = append(rules, g.rules()...)
 	}
-	return append(rules, `goto refuse`)
+	for _, s := range named(r.outbound) {
+		rules = append(rules, s.namedRules()...)
+	}
+	return append(rules, `goto away`)
 }
 
 // hostRules is all that the installation's table on the host depends on.
@@ -199,7 +187,7 @@ func (r hostRules) text() string {
 	}
 	writeSet(&b, "uplinks", "ifname . ipv4_addr", "", uplinks)
 	writeSet(&b, "guarded", "ifname", "", guarded)
-	writeSet(&b, "never", "ipv4_addr", "interval", stringsOf(never(r.pool)))
+	writeSet(&b, "never", "ipv4_addr", "interval", stringsOf(egress.Never(r.pool)))
 
 	// A socket that the edge has handed over can be disconnected and connected
 	// anew by its holder, in the host's network. It keeps its creator's uid:

@@ -2,6 +2,7 @@ package network
 
 import (
 	"flag"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -59,6 +60,12 @@ func TestGoldenRules(t *testing.T) {
 			{CIDR: "10.0.0.0/8", Protocol: "any", FromPort: 0, ToPort: 65535},
 			{CIDR: "192.0.2.0/24", Protocol: "any", FromPort: 8000, ToPort: 8080},
 			{CIDR: "192.0.2.53/32", Protocol: "udp", FromPort: 53, ToPort: 53},
+		}).text(),
+		"space-named": spaceOf(t, []driver.Outbound{
+			{Name: "api.example.org", Protocol: "tcp", FromPort: 443, ToPort: 443},
+			{CIDR: "192.0.2.0/24", Protocol: "tcp", FromPort: 443, ToPort: 443},
+			{Name: "*.example.net", Protocol: "any", FromPort: 0, ToPort: 65535},
+			{Name: "*.example.org", Protocol: "tcp", FromPort: 443, ToPort: 443},
 		}).text(),
 		"host": host.text(),
 		"host-other-pool": hostRules{
@@ -130,7 +137,7 @@ func TestAdmits(t *testing.T) {
 		{"100.64.0.2", "192.0.2.1", 47, 0, false, false},
 	}
 	for _, c := range cases {
-		f := flow{netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst), c.protocol, c.port}
+		f := flow{netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst), c.protocol, c.port, 0}
 		if got := r.admits(f); got != c.want {
 			t.Errorf("%+v: %v", f, got)
 		}
@@ -140,37 +147,98 @@ func TestAdmits(t *testing.T) {
 	}
 }
 
-func TestNeverDoesNotOverlap(t *testing.T) {
-	for _, pool := range []string{"100.64.0.0/10", "10.0.0.0/10", "192.0.0.0/10", "168.0.0.0/10", "169.192.0.0/10"} {
-		all := never(netip.MustParsePrefix(pool))
-		for i, a := range all {
-			for _, b := range all[i+1:] {
-				if a.Overlaps(b) {
-					t.Errorf("pool %s: %s and %s", pool, a, b)
-				}
-			}
+// TestNamedFlows: a connection that a name led to lives as long as a rule for
+// that name and service does.
+func TestNamedFlows(t *testing.T) {
+	r := spaceOf(t, []driver.Outbound{
+		{Name: "api.example.org", Protocol: "tcp", FromPort: 443, ToPort: 443},
+		{Name: "*.example.net", Protocol: "any"},
+	})
+	api, below := r.outbound[0].mark(), r.outbound[1].mark()
+	gone := outbound{name: "old.example.org"}.mark()
+	for _, c := range []struct {
+		mark     uint32
+		protocol uint8
+		port     uint16
+		to       string
+		want     bool
+	}{
+		{api, protoTCP, 443, "198.51.100.1", true},
+		{api, protoTCP, 80, "198.51.100.1", false},
+		{api, protoUDP, 443, "198.51.100.1", false},
+		{below, protoUDP, 9, "198.51.100.1", true},
+		{below, protoICMP, 0, "198.51.100.1", true},
+		{gone, protoTCP, 443, "198.51.100.1", false},
+		{0, protoTCP, 443, "198.51.100.1", false},
+		{api, protoTCP, 443, "169.254.169.254", false},
+		{api, protoTCP, 443, "100.64.16.2", false},
+	} {
+		f := flow{netip.MustParseAddr("100.64.0.2"), netip.MustParseAddr(c.to), c.protocol, c.port, c.mark}
+		if got := r.admits(f); got != c.want {
+			t.Errorf("%+v: %v", f, got)
 		}
-		for _, must := range addrs("169.254.169.254", "127.0.0.1", "100.100.100.200", netip.MustParsePrefix(pool).Addr().String()) {
-			covered := false
-			for _, p := range all {
-				covered = covered || p.Contains(must)
-			}
-			if !covered {
-				t.Errorf("pool %s: %s is not covered", pool, must)
-			}
+	}
+}
+
+// TestNamesAreOfTheRules: names are not in the script, since what they lead to
+// comes later, and another name is another set of rules nevertheless.
+func TestNamesAreOfTheRules(t *testing.T) {
+	of := func(name string) spaceRules {
+		return spaceOf(t, []driver.Outbound{{Name: name, Protocol: "tcp", FromPort: 443, ToPort: 443}})
+	}
+	if of("a.example.org").text() != of("b.example.org").text() {
+		t.Error("a name is in the script")
+	}
+	if of("a.example.org").digest() == of("b.example.org").digest() {
+		t.Error("two names have the same digest")
+	}
+}
+
+// TestLeads is about where a name may lead.
+func TestLeads(t *testing.T) {
+	s := &space{pool: defaultPool, outbound: spaceOf(t, []driver.Outbound{
+		{CIDR: "0.0.0.0/0", Protocol: "tcp", FromPort: 80, ToPort: 80},
+		{CIDR: "10.1.0.0/16", Protocol: "tcp", FromPort: 5432, ToPort: 5432},
+		{Name: "*", Protocol: "tcp", FromPort: 443, ToPort: 443},
+	}).outbound}
+	host := []net.Addr{&net.IPNet{IP: net.IPv4(198, 51, 100, 9), Mask: net.CIDRMask(24, 32)}}
+	for a, want := range map[string]bool{
+		"203.0.113.7": true, "198.51.100.8": true, "198.51.100.9": false, "127.0.0.1": false, "0.0.0.0": false, "169.254.169.254": false,
+		"100.64.0.2": false, "100.127.0.1": false, "10.1.2.3": true, "10.2.0.1": false, "192.168.0.1": false, "172.16.0.1": false,
+		"224.0.0.1": false, "255.255.255.255": false, "168.63.129.16": false, "2001:db8::1": false, "::1": false, "198.18.0.1": false,
+	} {
+		if got := s.leads(netip.MustParseAddr(a), host); got != want {
+			t.Errorf("%s: %v, want %v", a, got, want)
 		}
+	}
+}
+
+// TestOverlappingRules: nft refuses sets whose elements overlap.
+func TestOverlappingRules(t *testing.T) {
+	tcp := func(cidr string) driver.Outbound {
+		return driver.Outbound{CIDR: cidr, Protocol: "tcp", FromPort: 443, ToPort: 443}
+	}
+	r := spaceOf(t, []driver.Outbound{
+		tcp("192.0.2.7/32"), tcp("198.51.100.0/24"), tcp("192.0.2.0/24"), tcp("192.0.2.0/25"), tcp("192.0.2.7/32"), tcp("10.0.0.0/8"),
+	})
+	got := groups(r.outbound)
+	want := []string{"10.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24"}
+	if len(got) != 1 || !cmp.Equal(stringsOf(got[0].to), want) {
+		t.Errorf("grouped as %v, want one group of %v", got, want)
 	}
 }
 
 // FuzzOutbound: whatever is accepted becomes rules of known words only.
 func FuzzOutbound(f *testing.F) {
-	f.Add("0.0.0.0/0", "tcp", 1, 65535)
-	f.Add("192.0.2.0/24", "any", 0, 0)
-	f.Add("10.0.0.1/8", "udp", -1, 70000)
-	f.Add("::/0", "icmp", 5, 1)
-	f.Add("1.2.3.4/32 accept\n", "tcp; drop", 1, 2)
-	f.Fuzz(func(t *testing.T, cidr, protocol string, from, to int) {
-		rule, err := checkOutbound(defaultPool, driver.Outbound{CIDR: cidr, Protocol: protocol, FromPort: from, ToPort: to})
+	f.Add("0.0.0.0/0", "", "tcp", 1, 65535)
+	f.Add("192.0.2.0/24", "", "any", 0, 0)
+	f.Add("10.0.0.1/8", "", "udp", -1, 70000)
+	f.Add("::/0", "", "icmp", 5, 1)
+	f.Add("1.2.3.4/32 accept\n", "", "tcp; drop", 1, 2)
+	f.Add("", "*.example.org", "tcp", 1, 2)
+	f.Add("10.0.0.0/8", "x\"; accept", "tcp", 1, 2)
+	f.Fuzz(func(t *testing.T, cidr, name, protocol string, from, to int) {
+		rule, err := checkOutbound(defaultPool, driver.Outbound{CIDR: cidr, Name: name, Protocol: protocol, FromPort: from, ToPort: to})
 		if err != nil {
 			return
 		}
@@ -180,6 +248,12 @@ func FuzzOutbound(f *testing.F) {
 			if strings.ContainsAny(line, "\n;\"'`$") && !strings.Contains(line, uplink) {
 				t.Errorf("%q", line)
 			}
+		}
+		if rule.name != "" {
+			if rule.to.IsValid() || strings.ContainsAny(rule.name, "\n;\"'` ") {
+				t.Errorf("%+v", rule)
+			}
+			return
 		}
 		if rule.admits(netip.MustParseAddr("::1"), protoTCP, rule.from) || !rule.to.Addr().Is4() {
 			t.Errorf("%+v is not about IPv4", rule)

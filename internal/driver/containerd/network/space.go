@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/time/rate"
 
 	"github.com/strongroom/strongroom/internal/driver"
 	"github.com/strongroom/strongroom/internal/fault"
@@ -50,6 +52,8 @@ type space struct {
 	endpoints map[string]int // ordinals
 	last      int            // the ordinal given out last
 	kept      []string       // what state.Rules is the digest of, once it was seen
+	opened    opened         // addresses that names led to
+	changes   *rate.Limiter  // of opened
 	tampers   tampers
 }
 
@@ -102,6 +106,8 @@ func (n *Network) claim(want Space) (*space, error) {
 			dir:       filepath.Join(n.cfg.Dir, "spaces", want.ID),
 			pool:      n.cfg.Pool,
 			endpoints: map[string]int{},
+			opened:    opened{},
+			changes:   newChanges(),
 		}
 		n.spaces[want.ID] = s
 	}
@@ -191,9 +197,7 @@ func (s *space) rules() spaceRules {
 // longer allow. It does nothing if they are in force already.
 func (s *space) apply(ctx context.Context) error {
 	rules := s.rules()
-	bare := rules
-	bare.sources = nil
-	script := digest(bare.text())
+	script := rules.digest()
 	return inside(s.netns(), func() error {
 		before, err := list(ctx, spaceTable)
 		if err != nil {
@@ -206,7 +210,9 @@ func (s *space) apply(ctx context.Context) error {
 		if changed != "" && s.state.Rules != "" {
 			s.tampers.note("the table "+spaceTable, changed)
 		}
-		rules.counters = before.counters
+		rules.counters, rules.refused = before.counters, before.refused
+		s.opened.keep(s.outbound, time.Now())
+		rules.open = s.opened.list(time.Now())
 		if err := load(ctx, rules.text()); err != nil {
 			return fmt.Errorf("load rules: %w", err)
 		}
@@ -224,6 +230,18 @@ func (s *space) apply(ctx context.Context) error {
 	})
 }
 
+// digest is of what the rules say, without what changes while they are in force.
+func (r spaceRules) digest() string {
+	r.sources = nil
+	text := r.text()
+	for _, o := range r.outbound { // the text has their services alone
+		if o.name != "" {
+			text += o.name + " " + o.service.String() + "\n"
+		}
+	}
+	return digest(text)
+}
+
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "sha256:" + hex.EncodeToString(sum[:])
@@ -233,7 +251,7 @@ func digest(s string) string {
 // gone, the host was restarted: what is left of it is removed, and EnsureSpace
 // makes it anew.
 func (n *Network) adoptSpace(id string) (*space, error) {
-	s := &space{id: id, dir: filepath.Join(n.cfg.Dir, "spaces", id), pool: n.cfg.Pool, endpoints: map[string]int{}}
+	s := &space{id: id, dir: filepath.Join(n.cfg.Dir, "spaces", id), pool: n.cfg.Pool, endpoints: map[string]int{}, opened: opened{}, changes: newChanges()}
 	err := readJSON(s.file(), &s.state)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -252,7 +270,10 @@ func (n *Network) adoptSpace(id string) (*space, error) {
 	if len(s.outbound) > 0 {
 		_, s.uplink = uplinkAddrs(n.host.block, s.index)
 	}
-	return s, s.adoptEndpoints()
+	if err := s.adoptEndpoints(); err != nil {
+		return nil, err
+	}
+	return s, s.adoptOpened(context.Background())
 }
 
 // RemoveSpace removes the space with its endpoints. Unknown id: no error.

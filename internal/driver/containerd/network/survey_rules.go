@@ -110,6 +110,8 @@ func (s *space) changed(now listing) string {
 		return difference(s.kept, now.objects)
 	case !s.pinned(now.sources):
 		return "the set of addresses that its links may send from is another."
+	case !s.opened.have(now.open):
+		return "addresses are open that no name of its rules led to."
 	}
 	s.kept = now.objects
 	return ""

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/internal/egress"
 	"github.com/strongroom/strongroom/internal/fault"
 	"github.com/strongroom/strongroom/internal/pattern"
 )
@@ -14,35 +15,44 @@ var (
 	validName = pattern.New(`^[a-z][a-z0-9]{0,7}$`)
 )
 
-// maxRules bounds what one space may ask for.
-const maxRules = 1024
+// maxRules bounds what one space may ask for. So many are put in force within a
+// second, since networks are elements of sets (outbound.go).
+const maxRules = 16384
 
 // outbound is a checked driver.Outbound.
 type outbound struct {
-	to       netip.Prefix
+	to   netip.Prefix // no prefix if it is for a name
+	name string       // "" if it is for a network
+	service
+}
+
+// service is what an outbound rule opens of where it leads.
+type service struct {
 	protocol string // "tcp", "udp" or "any"
 	from, up uint16 // ports, inclusive
 }
 
-// everything says that the rule is not bound to ports.
-func (o outbound) everything() bool {
-	return o.protocol == "any" && o.from == 0 && o.up == 65535
+// everything says that the service is not bound to ports.
+func (s service) everything() bool {
+	return s.protocol == "any" && s.from == 0 && s.up == 65535
 }
 
-// admits says whether a new connection may leave under this rule.
-func (o outbound) admits(to netip.Addr, protocol uint8, port uint16) bool {
-	if !o.to.Contains(to) {
-		return false
-	}
+// has says whether connections by that protocol to that port are part of it.
+func (s service) has(protocol uint8, port uint16) bool {
 	switch protocol {
 	case protoTCP:
-		return o.protocol != "udp" && o.from <= port && port <= o.up
+		return s.protocol != "udp" && s.from <= port && port <= s.up
 	case protoUDP:
-		return o.protocol != "tcp" && o.from <= port && port <= o.up
+		return s.protocol != "tcp" && s.from <= port && port <= s.up
 	case protoICMP:
-		return o.everything()
+		return s.everything()
 	}
 	return false
+}
+
+// admits says whether a new connection may leave under this rule for a network.
+func (o outbound) admits(to netip.Addr, protocol uint8, port uint16) bool {
+	return o.to.Contains(to) && o.has(protocol, port)
 }
 
 const (
@@ -96,6 +106,16 @@ func (s Space) check(pool netip.Prefix) ([]outbound, error) {
 }
 
 func checkOutbound(pool netip.Prefix, o driver.Outbound) (outbound, error) {
+	s, err := checkService(o)
+	if err != nil {
+		return outbound{}, err
+	}
+	if o.Name != "" {
+		if o.CIDR != "" || !egress.ValidName(o.Name) {
+			return outbound{}, fault.New(fault.Invalid, "%q can't be the name of an outbound rule.", o.Name)
+		}
+		return outbound{name: o.Name, service: s}, nil
+	}
 	to, err := parseCIDR(o.CIDR)
 	if err != nil {
 		return outbound{}, err
@@ -103,29 +123,31 @@ func checkOutbound(pool netip.Prefix, o driver.Outbound) (outbound, error) {
 	if !to.Addr().Is4() {
 		return outbound{}, fault.New(fault.Invalid, "%s: outbound rules are IPv4 only.", o.CIDR)
 	}
-	for _, n := range never(pool) {
+	for _, n := range egress.Never(pool) {
 		if n.Bits() <= to.Bits() && n.Contains(to.Addr()) {
-			return outbound{}, fault.New(fault.Invalid, "%s can't be opened: nothing leaves a space for %s.", o.CIDR, n)
+			return outbound{}, fault.New(fault.Invalid, "%s can't be opened: nothing leaves a space for %s.", o.CIDR, n.Prefix)
 		}
 	}
-	rule := outbound{to: to, protocol: o.Protocol}
+	return outbound{to: to, service: s}, nil
+}
+
+func checkService(o driver.Outbound) (service, error) {
 	switch o.Protocol {
 	case "tcp", "udp":
 		if o.FromPort == 0 && o.ToPort == 0 {
-			return outbound{}, fault.New(fault.Invalid, "An outbound %s rule needs ports.", o.Protocol)
+			return service{}, fault.New(fault.Invalid, "An outbound %s rule needs ports.", o.Protocol)
 		}
 	case "any":
 		if o.FromPort == 0 && o.ToPort == 0 {
 			o.ToPort = 65535
 		}
 	default:
-		return outbound{}, fault.New(fault.Invalid, "%q is not a protocol: use tcp, udp or any.", o.Protocol)
+		return service{}, fault.New(fault.Invalid, "%q is not a protocol: use tcp, udp or any.", o.Protocol)
 	}
 	if o.FromPort < 0 || o.FromPort > o.ToPort || o.ToPort > 65535 {
-		return outbound{}, fault.New(fault.Invalid, "Ports %d to %d are not a range.", o.FromPort, o.ToPort)
+		return service{}, fault.New(fault.Invalid, "Ports %d to %d are not a range.", o.FromPort, o.ToPort)
 	}
-	rule.from, rule.up = uint16(o.FromPort), uint16(o.ToPort)
-	return rule, nil
+	return service{o.Protocol, uint16(o.FromPort), uint16(o.ToPort)}, nil
 }
 
 // parseCIDR refuses bits outside the mask: 10.0.0.5/8 is more often a slip of
