@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/client"
+	"github.com/strongroom/strongroom/tests/port"
 )
 
 // said is what a command answered.
@@ -45,14 +46,14 @@ func newSite(t *testing.T, more map[string]any) *site {
 	t.Helper()
 	s := &site{t: t, data: t.TempDir()}
 	s.config = filepath.Join(s.data, "strongroom.json")
-	server := map[string]any{"rendezvous": address(t), "bastion": address(t)}
+	server := map[string]any{"rendezvous": port.Address(t), "bastion": port.Address(t)}
 	for k, v := range more {
 		server[k] = v
 	}
-	api := address(t)
+	api := port.Address(t)
 	server["api"] = api
-	_, port, _ := net.SplitHostPort(api)
-	s.url = "https://localhost:" + port
+	_, number, _ := net.SplitHostPort(api)
+	s.url = "https://localhost:" + number
 	b, err := json.Marshal(map[string]any{"data": s.data, "run": filepath.Join(s.data, "run"), "server": server})
 	if err != nil {
 		t.Fatal(err)
@@ -87,18 +88,6 @@ func (s *site) init(into any) (logKey string) {
 		s.t.Fatalf("init: %+v", got)
 	}
 	return key.LogKey
-}
-
-// address is a free one. Somebody could take it before the server does, which
-// fails the test loudly.
-func address(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // serve runs the server until it is stopped or the test ends. If it ends before

@@ -11,6 +11,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/ledger"
 	"github.com/strongroom/strongroom/internal/witness"
+	"github.com/strongroom/strongroom/tests/port"
 )
 
 // machine is the other machine, on which a witness runs.
@@ -35,7 +36,7 @@ func newMachine(t *testing.T, name string) *machine {
 // run has the witness answer until it is stopped.
 func (m *machine) run(more ...string) {
 	m.t.Helper()
-	at := address(m.t)
+	at := port.Address(m.t)
 	m.url = "http://" + at
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan said, 1)
@@ -83,7 +84,7 @@ func TestWitness(t *testing.T) {
 	}
 	// What the witness kept is a checkpoint like another.
 	s.ok("ledger:verify", "--data", s.data, "--checkpoint", s.file("kept", got.Note))
-	s.fails(1, "Another witness runs", "witness", "--dir", m.dir, "--listen", address(t))
+	s.fails(1, "Another witness runs", "witness", "--dir", m.dir, "--listen", port.Address(t))
 	if end := m.stop(); end.code != 0 {
 		t.Errorf("the witness ended: %+v", end)
 	}

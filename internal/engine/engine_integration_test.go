@@ -35,6 +35,7 @@ import (
 	"github.com/strongroom/strongroom/internal/driver/containerd/network"
 	"github.com/strongroom/strongroom/internal/driver/drivertest"
 	"github.com/strongroom/strongroom/internal/driver/remote"
+	"github.com/strongroom/strongroom/tests/port"
 )
 
 // TestMain lets the test binary be the program that the engine starts.
@@ -77,7 +78,7 @@ func install(t *testing.T, change ...func(*Config)) *installation {
 	in := &installation{T: t, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	in.cfg = Config{
 		Data: filepath.Join(dir, "data"), Run: filepath.Join(dir, "run"), Name: fmt.Sprintf("e%d", os.Getpid()%1_000_000),
-		HTTPS: in.port(), HTTP: in.port(), Program: filepath.Join(dir, "strongroom"),
+		HTTPS: port.Address(t), HTTP: port.Address(t), Program: filepath.Join(dir, "strongroom"),
 	}
 	for _, c := range change {
 		c(&in.cfg)
@@ -95,13 +96,6 @@ func (in *installation) must(err error) {
 	if err != nil {
 		in.Fatal(err)
 	}
-}
-
-func (in *installation) port() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	in.must(err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func copyFile(from, to string) error {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/fault"
+	"github.com/strongroom/strongroom/tests/port"
 )
 
 func TestRestartAfterKill(t *testing.T) {
@@ -335,7 +336,7 @@ func TestReadySaysWhyNot(t *testing.T) {
 
 func TestListeningSocketsOutliveTheChild(t *testing.T) {
 	spec := testSpec(t, "ECHO=1")
-	spec.Listen = []Listen{{Network: "tcp", Address: freePort(t)}}
+	spec.Listen = []Listen{{Network: "tcp", Address: port.Address(t)}}
 	old := supervisorProcess(t, spec)
 	pid := runningPID(t, spec)
 	if got := whoAnswers(t, spec.Listen[0]); got != pid {
@@ -373,16 +374,6 @@ func TestUnixListen(t *testing.T) {
 	if after, err := os.Stat(l.Address); err != nil || !os.SameFile(info, after) {
 		t.Error("the socket was made anew")
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func whoAnswers(t *testing.T, l Listen) int {

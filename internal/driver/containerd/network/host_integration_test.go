@@ -15,22 +15,18 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/strongroom/strongroom/internal/driver"
+	"github.com/strongroom/strongroom/tests/port"
 )
 
 // hostService answers on all of the host's addresses and returns its port.
 func hostService(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0") // to find a port
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	echo(t, threadNS, at(netip.IPv4Unspecified(), port))
+	free := port.Free(t)
+	echo(t, threadNS, at(netip.IPv4Unspecified(), free))
 	for _, address := range hostAddresses(t) {
-		works(t, threadNS, "tcp4", at(address, port))
+		works(t, threadNS, "tcp4", at(address, free))
 	}
-	return port
+	return free
 }
 
 func hostAddresses(t *testing.T) (out []netip.Addr) {
