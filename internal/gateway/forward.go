@@ -166,7 +166,7 @@ func (f *forwarder) forward(ctx context.Context, c ssh.NewChannel) {
 	server, err := f.tunnel.Dial(dialCtx)
 	if err != nil {
 		f.log.Warn("the destination was not reached", "error", err)
-		c.Reject(ssh.ConnectionFailed, "the database cannot be reached")
+		f.hangUp(c)
 		return
 	}
 	defer server.Close()
@@ -195,6 +195,18 @@ func (f *forwarder) forward(ctx context.Context, c ssh.NewChannel) {
 		channel.Close()
 	})
 	both.Wait()
+}
+
+// hangUp answers for a destination that does not: it takes the channel and ends
+// it. Of a channel that is refused the heroku CLI does not tell psql, which then
+// waits for good.
+func (f *forwarder) hangUp(c ssh.NewChannel) {
+	channel, requests, err := c.Accept()
+	if err != nil {
+		return
+	}
+	channel.Close()
+	ssh.DiscardRequests(requests)
 }
 
 func (f *forwarder) touch() { f.activity.Reset(f.cfg.Idle) }

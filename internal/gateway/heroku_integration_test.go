@@ -4,8 +4,10 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -249,14 +251,44 @@ func TestHerokuRunMarkerAfterOutput(t *testing.T) {
 // it. (For a shield plan the CLI runs psql in a one-off dyno instead.)
 func TestHerokuPsql(t *testing.T) {
 	l := newSSHLab(t, nil)
+	l.dbAddr = fakePostgres(t)
+	a := l.grant(t)
+	out, err := herokuPsql(t, l, a).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("over the tunnel")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if end := a.end(t); end.Reason != EndedDisconnect || end.Channels < 1 || end.In == 0 || end.Out == 0 {
+		t.Errorf("%+v", end)
+	}
+	if !strings.HasPrefix(l.order(), "open dial") {
+		t.Errorf("order: %s", l.order())
+	}
+}
+
+// A database that is down ends `heroku pg:psql` with an error, at once.
+func TestHerokuPsqlOfADatabaseThatIsDown(t *testing.T) {
+	l := newSSHLab(t, nil)
+	a := l.grant(t, func(t *Tunnel) {
+		t.Dial = func(context.Context) (io.ReadWriteCloser, error) { return nil, errors.New("no instance is up") }
+	})
+	out, err := herokuPsql(t, l, a).CombinedOutput()
+	if exitCode(err) <= 0 || !bytes.Contains(out, []byte("server closed the connection")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if end := a.end(t); end.Channels != 0 {
+		t.Errorf("%+v", end)
+	}
+}
+
+// herokuPsql asks a database through the bastion of the lab, with the grant's key.
+func herokuPsql(t *testing.T, l *sshLab, a access) *exec.Cmd {
+	t.Helper()
 	// The CLI connects to port 22, so the bastion needs an address of its own.
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:22", os.Getpid()>>8&0xff, os.Getpid()&0xff|1))
 	must(t, err)
 	addr, stop := serveListener(t, ln, l.Serve)
-	defer stop()
+	t.Cleanup(stop)
 	host, _, _ := net.SplitHostPort(addr)
-	l.dbAddr = fakePostgres(t)
-	a := l.grant(t)
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /actions/addon-attachments/resolve", func(w http.ResponseWriter, _ *http.Request) {
@@ -277,17 +309,8 @@ func TestHerokuPsql(t *testing.T) {
 		writeJSON(w, map[string]string{"host": host, "private_key": string(a.key)})
 	})
 	api := httptest.NewServer(mux)
-	defer api.Close()
-	out, err := herokuCommand(t, api.URL, "", "pg:psql", "-a", "x", "-c", "select 'over the tunnel'").CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("over the tunnel")) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if end := a.end(t); end.Reason != EndedDisconnect || end.Channels < 1 || end.In == 0 || end.Out == 0 {
-		t.Errorf("%+v", end)
-	}
-	if !strings.HasPrefix(l.order(), "open dial") {
-		t.Errorf("order: %s", l.order())
-	}
+	t.Cleanup(api.Close)
+	return herokuCommand(t, api.URL, "", "pg:psql", "-a", "x", "-c", "select 'over the tunnel'")
 }
 
 // fakePostgres answers every query with one row that says where it came from.
